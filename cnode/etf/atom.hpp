@@ -1,0 +1,48 @@
+// An Erlang atom: immutable UTF-8 text of at most 255 characters. Shared by reference and compared by text;
+// there is no global table that a peer could fill, an atom lives as long as somebody holds it. Not for other
+// threads.
+#pragma once
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace remora::etf {
+
+inline constexpr std::size_t atom_chars_max = 255;
+inline constexpr std::size_t atom_bytes_max = 4 * atom_chars_max;
+
+class atom {
+public:
+  atom() = default; // the empty atom ''
+  explicit atom(std::string_view text) : rep_(text.empty() ? nullptr : new rep(text)) {}
+
+  std::string_view text() const { return rep_ ? std::string_view(rep_->text) : std::string_view(); }
+  bool empty() const { return !rep_; }
+
+  friend bool operator==(atom const& a, atom const& b) { return a.rep_ == b.rep_ || a.text() == b.text(); }
+  friend bool operator==(atom const& a, std::string_view b) { return a.text() == b; }
+  friend auto operator<=>(atom const& a, atom const& b) {
+    return a.text() <=> b.text();
+  } // bytewise, as OTP's
+
+private:
+  struct rep : boost::intrusive_ref_counter<rep, boost::thread_unsafe_counter> {
+    explicit rep(std::string_view t) : text(t) {}
+    std::string text;
+  };
+  boost::intrusive_ptr<rep const> rep_;
+};
+
+inline std::size_t hash_value(atom const& a) { return std::hash<std::string_view>{}(a.text()); }
+
+} // namespace remora::etf
+
+template <>
+struct std::hash<remora::etf::atom> {
+  std::size_t operator()(remora::etf::atom const& a) const noexcept { return hash_value(a); }
+};

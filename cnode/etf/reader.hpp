@@ -1,0 +1,94 @@
+// Reads terms from the wire: one bounded walk that validates, then a copy that makes them canonical
+// (etf/term.hpp). Nothing reaches ei, a view or the rest of the program that did not pass here.
+//
+// What it accepts is erl_ext_dist's format as OTP 25 and 27 accept it after a distribution header or after
+// 131, less compression (80), which no supported node sends. Atom cache references (82) are looked up in
+// `cached`, the atoms of the message's own header. Old tags (99, 100, 101, 102, 103, 114, 115) are rewritten
+// to their successors.
+//
+//   reader r(limits);
+//   auto used = r.read(bytes, cached, out);   // appends one canonical term to out, answers how many bytes it
+//   took
+//
+// On an error nothing was appended. Errors are the peer's: close its connection with describe(error).
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "etf/atom.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace remora::etf {
+
+struct term_limits {
+  std::uint32_t depth_max = 1024;       // nesting of tuples, lists, maps and funs
+  std::uint32_t items_max = 16'777'216; // elements of one tuple, list, map or fun
+};
+
+enum class term_error : std::uint8_t {
+  truncated,       // the term is longer than the bytes
+  unknown_tag,     // a tag that erl_ext_dist does not have, or that must not come here
+  too_deep,        // more than depth_max
+  too_many_items,  // more than items_max, or than the bytes that are left could hold
+  atom_too_long,   // more than 255 characters
+  atom_not_utf8,   //
+  cache_reference, // an atom cache reference outside the message's header
+  reference_words, // a reference of no or more than five words
+  node_name,       // an identifier whose node is not name@host
+  bits,            // a bit string whose last byte has no or more than eight bits
+  float_text,      // an old float that is no number
+  fun,             // a fun whose parts are not what a fun has
+};
+std::string_view describe(term_error error);
+
+// Is `text` the UTF-8 of at most 255 characters?
+bool is_atom_text(base::bytes_view text);
+// name@host, both parts non-empty, one @.
+bool is_node_name(std::string_view text);
+
+class reader {
+public:
+  explicit reader(term_limits limits = {}) : limits_(limits) {}
+
+  base::result<std::size_t, term_error> read(base::bytes_view bytes, std::span<atom const> cached,
+                                             base::buffer& out);
+
+  // The walk alone: how long the term at the front is. Whether it is canonical as it stands is canonical().
+  base::result<std::size_t, term_error> validate(base::bytes_view bytes, std::span<atom const> cached);
+  bool canonical() const { return rewrites_.empty(); }
+
+private:
+  class walk;
+
+  // A place where the canonical form differs from what came.
+  struct rewrite {
+    enum class what : std::uint8_t {
+      cached_atom,
+      latin1_atom,
+      creation_u8,
+      old_reference,
+      float_text,
+      fun_begin,
+      fun_end
+    };
+    what how;
+    std::uint8_t index; // of the cached atom
+    std::size_t at;
+  };
+  struct frame {
+    std::uint32_t left;
+    bool fun;
+  };
+
+  void copy(base::bytes_view term, std::span<atom const> cached, base::buffer& out);
+
+  term_limits limits_;
+  std::vector<rewrite> rewrites_; // both kept between calls for their memory
+  std::vector<frame> frames_;
+};
+
+} // namespace remora::etf
