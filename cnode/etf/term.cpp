@@ -3,6 +3,7 @@
 #include "etf/term.hpp"
 
 #include "base/check.hpp"
+#include "base/utf8.hpp"
 #include "etf/tags.hpp"
 
 #include <ei.h>
@@ -289,25 +290,8 @@ std::optional<view> map_view::find(std::string_view atom_key) const {
 
 namespace {
 
-bool append_code_point(std::string& out, std::int64_t c) {
-  if (c < 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) return false;
-  auto const put = [&](std::int64_t byte) { out.push_back(static_cast<char>(byte)); };
-  if (c < 0x80) {
-    put(c);
-  } else if (c < 0x800) {
-    put(0xc0 | (c >> 6));
-    put(0x80 | (c & 0x3f));
-  } else if (c < 0x10000) {
-    put(0xe0 | (c >> 12));
-    put(0x80 | ((c >> 6) & 0x3f));
-    put(0x80 | (c & 0x3f));
-  } else {
-    put(0xf0 | (c >> 18));
-    put(0x80 | ((c >> 12) & 0x3f));
-    put(0x80 | ((c >> 6) & 0x3f));
-    put(0x80 | (c & 0x3f));
-  }
-  return true;
+bool append_character(std::string& out, std::int64_t c) {
+  return c >= 0 && c <= 0x10ffff && base::append_utf8(out, static_cast<std::uint32_t>(c));
 }
 
 // Depth is bounded by the validator's depth_max, as in every recursion over a term.
@@ -321,7 +305,7 @@ bool append_chardata(view data, std::string& out, std::size_t bytes_max) {
   if (!list) return false;
   while (auto const item = list->next()) {
     auto const c = item->integer();
-    if (c ? !append_code_point(out, *c) : !append_chardata(*item, out, bytes_max)) return false;
+    if (c ? !append_character(out, *c) : !append_chardata(*item, out, bytes_max)) return false;
     if (out.size() > bytes_max) return false;
   }
   return list->tail().what() == kind::nil || append_chardata(list->tail(), out, bytes_max);
