@@ -39,44 +39,43 @@ std::string_view atom_at(std::uint8_t const* at) {
 
 char const* ei_bytes(base::bytes_view bytes) { return reinterpret_cast<char const*>(bytes.data()); }
 
-// One term without what is nested in it; `nested` is how many terms follow inside.
-std::size_t head_size(std::uint8_t const* at, std::size_t& nested) {
-  nested = 0;
+} // namespace
+
+term_head head_of(std::uint8_t const* at) {
+  auto const u32 = [&] { return std::size_t{load_be<std::uint32_t>(at + 1)}; };
   switch (at[0]) {
-  case tag::small_integer: return 2;
-  case tag::integer: return 5;
-  case tag::new_float: return 9;
+  case tag::small_integer: return {.size = 2};
+  case tag::integer: return {.size = 5};
+  case tag::new_float: return {.size = 9};
   case tag::small_atom_utf8:
-  case tag::atom_utf8: return atom_size(at);
-  case tag::nil: return 1;
-  case tag::string: return 3U + load_be<std::uint16_t>(at + 1);
-  case tag::binary: return 5U + load_be<std::uint32_t>(at + 1);
-  case tag::bit_binary: return 6U + load_be<std::uint32_t>(at + 1);
-  case tag::small_big: return 3U + at[1];
-  case tag::large_big: return 6U + load_be<std::uint32_t>(at + 1);
-  case tag::small_tuple: nested = at[1]; return 2;
-  case tag::large_tuple: nested = load_be<std::uint32_t>(at + 1); return 5;
-  case tag::list: nested = std::size_t{load_be<std::uint32_t>(at + 1)} + 1; return 5;
-  case tag::map: nested = std::size_t{load_be<std::uint32_t>(at + 1)} * 2; return 5;
-  case tag::new_pid: return 1 + atom_size(at + 1) + 12;
-  case tag::new_port: return 1 + atom_size(at + 1) + 8;
-  case tag::v4_port: return 1 + atom_size(at + 1) + 12;
+  case tag::atom_utf8: return {.size = atom_size(at)};
+  case tag::nil: return {.size = 1};
+  case tag::string: return {.size = 3U + load_be<std::uint16_t>(at + 1)};
+  case tag::binary: return {.size = 5 + u32()};
+  case tag::bit_binary: return {.size = 6 + u32()};
+  case tag::small_big: return {.size = 3U + at[1]};
+  case tag::large_big: return {.size = 6 + u32()};
+  case tag::small_tuple: return {.size = 2, .parts = at[1]};
+  case tag::large_tuple: return {.size = 5, .parts = u32()};
+  case tag::list: return {.size = 5, .parts = u32() + 1};
+  case tag::map: return {.size = 5, .parts = 2 * u32()};
+  case tag::new_pid: return {.size = 1 + atom_size(at + 1) + 12};
+  case tag::new_port: return {.size = 1 + atom_size(at + 1) + 8};
+  case tag::v4_port: return {.size = 1 + atom_size(at + 1) + 12};
   case tag::newer_reference:
-    return 3 + atom_size(at + 3) + 4 + std::size_t{4} * load_be<std::uint16_t>(at + 1);
-  case tag::export_fun: nested = 3; return 1;
-  case tag::new_fun: return 1U + load_be<std::uint32_t>(at + 1);
-  default: base::check(false, "canonical term: known tag"); return 0;
+    return {.size = 3 + atom_size(at + 3) + 4 + std::size_t{4} * load_be<std::uint16_t>(at + 1)};
+  case tag::export_fun: return {.size = 1, .parts = 3};
+  case tag::new_fun: return {.size = 1 + u32()};
+  default: base::check(false, "canonical term: known tag"); return {};
   }
 }
-
-} // namespace
 
 std::size_t term_size(std::uint8_t const* canonical) {
   std::uint8_t const* at = canonical;
   for (std::size_t pending = 1; pending > 0; --pending) {
-    std::size_t nested = 0;
-    at += head_size(at, nested);
-    pending += nested;
+    auto const head = head_of(at);
+    at += head.size;
+    pending += head.parts;
   }
   return static_cast<std::size_t>(at - canonical);
 }
