@@ -8,6 +8,8 @@
 
 #include <ei.h>
 
+#include <algorithm>
+
 namespace remora::etf {
 
 using base::load_be;
@@ -78,6 +80,21 @@ std::size_t term_size(std::uint8_t const* canonical) {
     pending += head.parts;
   }
   return static_cast<std::size_t>(at - canonical);
+}
+
+bool is_one_term(base::bytes_view built) {
+  // No head looks further than its first bytes for its size (a reference: tag, count, and its node's tag and
+  // length), so a copy of them with room behind keeps the look inside.
+  std::array<std::uint8_t, 8> front{};
+  std::size_t pending = 1;
+  for (; pending > 0 && !built.empty(); --pending) {
+    std::copy_n(built.begin(), std::min(front.size(), built.size()), front.begin());
+    auto const head = head_of(front.data());
+    if (head.size > built.size()) return false;
+    built = built.subspan(head.size);
+    pending += head.parts;
+  }
+  return pending == 0 && built.empty();
 }
 
 kind view::what() const {
