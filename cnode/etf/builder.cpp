@@ -1,32 +1,38 @@
 #include "etf/builder.hpp"
 
 #include "base/check.hpp"
+#include "base/utf8.hpp"
 #include "etf/reader.hpp"
 #include "etf/tags.hpp"
 
-#include <ei.h>
-
-#include <climits>
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
 
 namespace remora::etf {
 
 namespace {
 
-// What one of ei's number encoders writes at the most.
-constexpr std::size_t number_bytes_max = 12;
+// The emulator writes ports of up to 28 bits as 89 (ERTS_MAX_V3_PORT_NUMBER), larger ones as 120.
+constexpr std::uint64_t v3_port_max = (std::uint64_t{1} << 28U) - 1;
 
-template <class Encode>
-void encode(base::buffer& out, Encode encode_at) {
-  auto* const room = reinterpret_cast<char*>(out.room(number_bytes_max));
-  int index = 0;
-  base::check(encode_at(room, &index) == 0, "ei encodes a number");
-  out.commit(static_cast<std::size_t>(index));
+// Of |value| of 2^31 and more: 110, as few bytes as it takes.
+void put_small_big(base::buffer& out, bool negative, std::uint64_t magnitude) {
+  std::array<std::uint8_t, 8> bytes{};
+  std::uint8_t count = 0;
+  for (; magnitude != 0; magnitude >>= 8U) bytes[count++] = static_cast<std::uint8_t>(magnitude);
+  out.put(tag::small_big);
+  out.put(count);
+  out.put(static_cast<std::uint8_t>(negative ? 1 : 0));
+  out.append(base::bytes_view(bytes).first(count));
 }
 
 } // namespace
 
 builder& builder::atom(std::string_view utf8) {
-  base::check(utf8.size() <= atom_bytes_max, "builder: an atom has at most 255 characters");
+  base::check(utf8.size() <= 255 || is_atom_text(base::as_bytes(utf8)),
+              "builder: an atom has at most 255 characters");
   if (utf8.size() <= 255) {
     std::uint8_t* const room = bytes_.room(2 + utf8.size());
     room[0] = tag::small_atom_utf8;
@@ -41,18 +47,52 @@ builder& builder::atom(std::string_view utf8) {
   return *this;
 }
 
+// Not ei's encoders: they write 2^27..2^31-1 as 110, the emulator as 98, and equal terms must be equal bytes.
 builder& builder::integer(std::int64_t value) {
-  encode(bytes_, [&](char* at, int* index) { return ei_encode_longlong(at, index, value); });
+  if (value >= 0 && value <= 255) {
+    bytes_.put(tag::small_integer);
+    bytes_.put(static_cast<std::uint8_t>(value));
+  } else if (value >= INT32_MIN && value <= INT32_MAX) {
+    bytes_.put(tag::integer);
+    bytes_.put(static_cast<std::uint32_t>(value));
+  } else {
+    auto const magnitude = static_cast<std::uint64_t>(value);
+    put_small_big(bytes_, value < 0, value < 0 ? 0 - magnitude : magnitude);
+  }
   return *this;
 }
 
 builder& builder::unsigned_integer(std::uint64_t value) {
-  encode(bytes_, [&](char* at, int* index) { return ei_encode_ulonglong(at, index, value); });
+  if (value <= INT32_MAX) return integer(static_cast<std::int64_t>(value));
+  put_small_big(bytes_, false, value);
+  return *this;
+}
+
+builder& builder::big_integer(bool negative, base::bytes_view magnitude) {
+  while (!magnitude.empty() && magnitude.back() == 0) magnitude = magnitude.first(magnitude.size() - 1);
+  if (magnitude.size() <= 8) {
+    std::uint64_t value = 0;
+    for (std::size_t i = magnitude.size(); i-- > 0;) value = (value << 8U) | magnitude[i];
+    if (!negative) return unsigned_integer(value);
+    if (value <= std::uint64_t{1} << 63U) return integer(static_cast<std::int64_t>(0 - value));
+  }
+  base::check(magnitude.size() <= UINT32_MAX, "builder: an integer has at most 4 GiB");
+  if (magnitude.size() <= 255) {
+    bytes_.put(tag::small_big);
+    bytes_.put(static_cast<std::uint8_t>(magnitude.size()));
+  } else {
+    bytes_.put(tag::large_big);
+    bytes_.put(static_cast<std::uint32_t>(magnitude.size()));
+  }
+  bytes_.put(static_cast<std::uint8_t>(negative ? 1 : 0));
+  bytes_.append(magnitude);
   return *this;
 }
 
 builder& builder::floating(double value) {
-  encode(bytes_, [&](char* at, int* index) { return ei_encode_double(at, index, value); });
+  base::check(std::isfinite(value), "builder: Erlang has finite floats only");
+  bytes_.put(tag::new_float);
+  bytes_.put(std::bit_cast<std::uint64_t>(value));
   return *this;
 }
 
@@ -65,22 +105,18 @@ builder& builder::binary(base::bytes_view bytes) {
 }
 
 builder& builder::string(std::string_view utf8) {
-  std::vector<std::uint32_t> characters;
-  bool latin1 = true;
-  for (std::size_t i = 0; i < utf8.size();) {
-    auto const byte = [&](std::size_t n) {
-      return static_cast<std::uint32_t>(static_cast<unsigned char>(utf8[n]));
-    };
-    std::uint32_t const first = byte(i);
-    std::size_t const size = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    std::uint32_t c = size == 1 ? first : first & (0x7fU >> size);
-    if (i + size > utf8.size()) break; // a cut sequence at the end is left out
-    for (std::size_t n = 1; n < size; ++n) c = (c << 6U) | (byte(i + n) & 0x3fU);
-    latin1 = latin1 && c < 256;
-    characters.push_back(c);
-    i += size;
+  std::u32string characters;
+  while (!utf8.empty()) {
+    auto const c = base::first_code_point(utf8);
+    characters.push_back(c.size == 0 ? U'\ufffd' : static_cast<char32_t>(c.value));
+    utf8.remove_prefix(std::max<std::size_t>(c.size, 1));
   }
+  return string(std::u32string_view(characters));
+}
+
+builder& builder::string(std::u32string_view characters) {
   if (characters.empty()) return nil();
+  bool const latin1 = std::all_of(characters.begin(), characters.end(), [](auto c) { return c < 256; });
   if (latin1 && characters.size() <= UINT16_MAX) {
     bytes_.put(tag::string);
     bytes_.put(static_cast<std::uint16_t>(characters.size()));
@@ -102,7 +138,7 @@ builder& builder::pid(etf::pid const& p) {
 }
 
 builder& builder::port(etf::port const& p) {
-  bool const v4 = p.id > UINT32_MAX;
+  bool const v4 = p.id > v3_port_max;
   bytes_.put(v4 ? tag::v4_port : tag::new_port);
   atom(p.node);
   if (v4)
@@ -138,6 +174,7 @@ builder& builder::copy(view v) {
 }
 
 builder& builder::tuple(std::size_t arity) {
+  base::check(arity <= UINT32_MAX, "builder: a tuple has at most 2^32-1 elements");
   if (arity <= 255) {
     bytes_.put(tag::small_tuple);
     bytes_.put(static_cast<std::uint8_t>(arity));
@@ -150,6 +187,7 @@ builder& builder::tuple(std::size_t arity) {
 
 builder& builder::list(std::size_t length) {
   if (length == 0) return *this;
+  base::check(length <= UINT32_MAX, "builder: a list is announced with at most 2^32-1 elements");
   bytes_.put(tag::list);
   bytes_.put(static_cast<std::uint32_t>(length));
   return *this;
@@ -161,13 +199,14 @@ builder& builder::nil() {
 }
 
 builder& builder::map(std::size_t pairs) {
+  base::check(pairs <= UINT32_MAX, "builder: a map has at most 2^32-1 pairs");
   bytes_.put(tag::map);
   bytes_.put(static_cast<std::uint32_t>(pairs));
   return *this;
 }
 
 term builder::take() {
-  base::check(!bytes_.empty() && term_size(bytes_.data()) == bytes_.size(), "builder: exactly one term");
+  base::check(is_one_term(bytes_.view()), "builder: exactly one term");
   return term(std::move(bytes_));
 }
 

@@ -26,10 +26,13 @@ public:
   builder& boolean(bool value) { return atom(value ? "true" : "false"); }
   builder& integer(std::int64_t value);
   builder& unsigned_integer(std::uint64_t value);
-  builder& floating(double value);
+  builder& big_integer(bool negative, base::bytes_view magnitude); // little-endian, any size
+  builder& floating(double value);                                 // finite: others abort
   builder& binary(base::bytes_view bytes);
   builder& binary(std::string_view text) { return binary(base::as_bytes(text)); }
-  builder& string(std::string_view utf8); // a list of code points, as "..." in Erlang
+  builder&
+  string(std::string_view utf8); // a list of code points, as "..." in Erlang; U+FFFD for what is none
+  builder& string(std::u32string_view code_points);
   builder& pid(etf::pid const& p);
   builder& port(etf::port const& p);
   builder& reference(etf::reference const& r);

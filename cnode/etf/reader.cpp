@@ -1,5 +1,6 @@
 #include "etf/reader.hpp"
 
+#include "base/utf8.hpp"
 #include "etf/ids.hpp"
 #include "etf/tags.hpp"
 
@@ -29,31 +30,10 @@ std::string_view describe(term_error error) {
 
 namespace {
 
-// Length of the UTF-8 sequence at the front, 0 when it is none (overlong, surrogate and cut ones included).
-std::size_t sequence_size(base::bytes_view text) {
-  std::uint8_t const first = text[0];
-  if (first < 0x80) return 1;
-  auto const follows = [&](std::size_t i) { return i < text.size() && (text[i] & 0xc0U) == 0x80U; };
-  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
-  if ((first & 0xf0U) == 0xe0U) {
-    if (!follows(1) || !follows(2)) return 0;
-    if (first == 0xe0 && text[1] < 0xa0) return 0;
-    if (first == 0xed && text[1] > 0x9f) return 0;
-    return 3;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    if (!follows(1) || !follows(2) || !follows(3)) return 0;
-    if (first == 0xf0 && text[1] < 0x90) return 0;
-    if (first == 0xf4 && text[1] > 0x8f) return 0;
-    return 4;
-  }
-  return 0;
-}
-
 std::optional<term_error> atom_problem(base::bytes_view text) {
   std::size_t characters = 0;
   while (!text.empty()) {
-    std::size_t const size = sequence_size(text);
+    std::size_t const size = base::utf8_size(text);
     if (size == 0) return term_error::atom_not_utf8;
     if (++characters > atom_chars_max) return term_error::atom_too_long;
     text = text.subspan(size);
@@ -70,19 +50,6 @@ void put_atom(base::buffer& out, std::string_view text) {
     out.put(static_cast<std::uint16_t>(text.size()));
   }
   out.append(text);
-}
-
-std::string latin1_to_utf8(base::bytes_view text) {
-  std::string out;
-  for (std::uint8_t const c : text) {
-    if (c < 0x80) {
-      out.push_back(static_cast<char>(c));
-    } else {
-      out.push_back(static_cast<char>(0xc0U | (c >> 6U)));
-      out.push_back(static_cast<char>(0x80U | (c & 0x3fU)));
-    }
-  }
-  return out;
 }
 
 bool latin1_is_node_name(base::bytes_view text) { return is_node_name(base::as_text(text)); }
@@ -380,7 +347,7 @@ void reader::copy(base::bytes_view in, std::span<atom const> cached, base::buffe
       bool const small = in[from] == tag::small_atom_latin1;
       std::size_t const head = small ? 2 : 3;
       std::size_t const size = small ? in[from + 1] : load_be<std::uint16_t>(in.data() + from + 1);
-      put_atom(out, latin1_to_utf8(in.subspan(from + head, size)));
+      put_atom(out, base::latin1_to_utf8(in.subspan(from + head, size)));
       from += head + size;
       finish_identifier();
       break;

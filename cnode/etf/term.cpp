@@ -3,9 +3,12 @@
 #include "etf/term.hpp"
 
 #include "base/check.hpp"
+#include "base/utf8.hpp"
 #include "etf/tags.hpp"
 
 #include <ei.h>
+
+#include <algorithm>
 
 namespace remora::etf {
 
@@ -38,46 +41,60 @@ std::string_view atom_at(std::uint8_t const* at) {
 
 char const* ei_bytes(base::bytes_view bytes) { return reinterpret_cast<char const*>(bytes.data()); }
 
-// One term without what is nested in it; `nested` is how many terms follow inside.
-std::size_t head_size(std::uint8_t const* at, std::size_t& nested) {
-  nested = 0;
+} // namespace
+
+term_head head_of(std::uint8_t const* at) {
+  auto const u32 = [&] { return std::size_t{load_be<std::uint32_t>(at + 1)}; };
   switch (at[0]) {
-  case tag::small_integer: return 2;
-  case tag::integer: return 5;
-  case tag::new_float: return 9;
+  case tag::small_integer: return {.size = 2};
+  case tag::integer: return {.size = 5};
+  case tag::new_float: return {.size = 9};
   case tag::small_atom_utf8:
-  case tag::atom_utf8: return atom_size(at);
-  case tag::nil: return 1;
-  case tag::string: return 3U + load_be<std::uint16_t>(at + 1);
-  case tag::binary: return 5U + load_be<std::uint32_t>(at + 1);
-  case tag::bit_binary: return 6U + load_be<std::uint32_t>(at + 1);
-  case tag::small_big: return 3U + at[1];
-  case tag::large_big: return 6U + load_be<std::uint32_t>(at + 1);
-  case tag::small_tuple: nested = at[1]; return 2;
-  case tag::large_tuple: nested = load_be<std::uint32_t>(at + 1); return 5;
-  case tag::list: nested = std::size_t{load_be<std::uint32_t>(at + 1)} + 1; return 5;
-  case tag::map: nested = std::size_t{load_be<std::uint32_t>(at + 1)} * 2; return 5;
-  case tag::new_pid: return 1 + atom_size(at + 1) + 12;
-  case tag::new_port: return 1 + atom_size(at + 1) + 8;
-  case tag::v4_port: return 1 + atom_size(at + 1) + 12;
+  case tag::atom_utf8: return {.size = atom_size(at)};
+  case tag::nil: return {.size = 1};
+  case tag::string: return {.size = 3U + load_be<std::uint16_t>(at + 1)};
+  case tag::binary: return {.size = 5 + u32()};
+  case tag::bit_binary: return {.size = 6 + u32()};
+  case tag::small_big: return {.size = 3U + at[1]};
+  case tag::large_big: return {.size = 6 + u32()};
+  case tag::small_tuple: return {.size = 2, .parts = at[1]};
+  case tag::large_tuple: return {.size = 5, .parts = u32()};
+  case tag::list: return {.size = 5, .parts = u32() + 1};
+  case tag::map: return {.size = 5, .parts = 2 * u32()};
+  case tag::new_pid: return {.size = 1 + atom_size(at + 1) + 12};
+  case tag::new_port: return {.size = 1 + atom_size(at + 1) + 8};
+  case tag::v4_port: return {.size = 1 + atom_size(at + 1) + 12};
   case tag::newer_reference:
-    return 3 + atom_size(at + 3) + 4 + std::size_t{4} * load_be<std::uint16_t>(at + 1);
-  case tag::export_fun: nested = 3; return 1;
-  case tag::new_fun: return 1U + load_be<std::uint32_t>(at + 1);
-  default: base::check(false, "canonical term: known tag"); return 0;
+    return {.size = 3 + atom_size(at + 3) + 4 + std::size_t{4} * load_be<std::uint16_t>(at + 1)};
+  case tag::export_fun: return {.size = 1, .parts = 3};
+  case tag::new_fun: return {.size = 1 + u32()};
+  default: base::check(false, "canonical term: known tag"); return {};
   }
 }
-
-} // namespace
 
 std::size_t term_size(std::uint8_t const* canonical) {
   std::uint8_t const* at = canonical;
   for (std::size_t pending = 1; pending > 0; --pending) {
-    std::size_t nested = 0;
-    at += head_size(at, nested);
-    pending += nested;
+    auto const head = head_of(at);
+    at += head.size;
+    pending += head.parts;
   }
   return static_cast<std::size_t>(at - canonical);
+}
+
+bool is_one_term(base::bytes_view built) {
+  // No head looks further than its first bytes for its size (a reference: tag, count, and its node's tag and
+  // length), so a copy of them with room behind keeps the look inside.
+  std::array<std::uint8_t, 8> front{};
+  std::size_t pending = 1;
+  for (; pending > 0 && !built.empty(); --pending) {
+    std::copy_n(built.begin(), std::min(front.size(), built.size()), front.begin());
+    auto const head = head_of(front.data());
+    if (head.size > built.size()) return false;
+    built = built.subspan(head.size);
+    pending += head.parts;
+  }
+  return pending == 0 && built.empty();
 }
 
 kind view::what() const {
@@ -296,25 +313,8 @@ std::optional<view> map_view::find(std::string_view atom_key) const {
 
 namespace {
 
-bool append_code_point(std::string& out, std::int64_t c) {
-  if (c < 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) return false;
-  auto const put = [&](std::int64_t byte) { out.push_back(static_cast<char>(byte)); };
-  if (c < 0x80) {
-    put(c);
-  } else if (c < 0x800) {
-    put(0xc0 | (c >> 6));
-    put(0x80 | (c & 0x3f));
-  } else if (c < 0x10000) {
-    put(0xe0 | (c >> 12));
-    put(0x80 | ((c >> 6) & 0x3f));
-    put(0x80 | (c & 0x3f));
-  } else {
-    put(0xf0 | (c >> 18));
-    put(0x80 | ((c >> 12) & 0x3f));
-    put(0x80 | ((c >> 6) & 0x3f));
-    put(0x80 | (c & 0x3f));
-  }
-  return true;
+bool append_character(std::string& out, std::int64_t c) {
+  return c >= 0 && c <= 0x10ffff && base::append_utf8(out, static_cast<std::uint32_t>(c));
 }
 
 // Depth is bounded by the validator's depth_max, as in every recursion over a term.
@@ -328,7 +328,7 @@ bool append_chardata(view data, std::string& out, std::size_t bytes_max) {
   if (!list) return false;
   while (auto const item = list->next()) {
     auto const c = item->integer();
-    if (c ? !append_code_point(out, *c) : !append_chardata(*item, out, bytes_max)) return false;
+    if (c ? !append_character(out, *c) : !append_chardata(*item, out, bytes_max)) return false;
     if (out.size() > bytes_max) return false;
   }
   return list->tail().what() == kind::nil || append_chardata(list->tail(), out, bytes_max);

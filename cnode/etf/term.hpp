@@ -138,6 +138,19 @@ private:
 // Length of the term at the front of canonical bytes.
 std::size_t term_size(std::uint8_t const* canonical);
 
+// Do the bytes hold exactly one term, by its tags and lengths? For what we built ourselves: nothing is read
+// outside, but what the term says is not validated.
+bool is_one_term(base::bytes_view built);
+
+// The front of a term: its tag and everything that is not itself a term, and how many terms follow as its
+// parts (all of a list's elements and its tail; none for a fun made by a module, which is opaque). A walk
+// that takes heads one after the other sees every byte once, however deep the term is.
+struct term_head {
+  std::size_t size = 0;
+  std::size_t parts = 0;
+};
+term_head head_of(std::uint8_t const* canonical);
+
 class term {
 public:
   term() = default; // no term at all

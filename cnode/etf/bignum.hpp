@@ -1,0 +1,20 @@
+// Integers of any size between digits and the magnitude of a 110 or 111 (little-endian bytes). Schoolbook
+// arithmetic: quadratic for bases that are no power of two, so callers bound what they hand in.
+#pragma once
+
+#include "base/bytes.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace remora::etf {
+
+// Digits 0-9A-Z without a sign, "0" for no magnitude; radix 2..36.
+std::string digits_of(base::bytes_view magnitude, unsigned radix);
+
+// Magnitude without leading (that is, last) zero bytes; nullopt when a digit does not belong to the radix.
+std::optional<std::vector<std::uint8_t>> magnitude_of(std::string_view digits, unsigned radix);
+
+} // namespace remora::etf
