@@ -2,7 +2,6 @@
 // What it is given to print becomes an output effect. An unanswered request would hang the process that prints.
 // logger_proxy: log events of such processes.
 #include "node/server.hpp"
-#include "services/io_format.hpp"
 #include "services/parts.hpp"
 
 #include "etf/print.hpp"
@@ -14,6 +13,8 @@ using etf::make;
 using etf::tup;
 
 namespace {
+
+std::string io_format(etf::view format, etf::view arguments) { return format.text().value_or(etf::print(format)) + etf::print(arguments); }
 
 // The text of put_chars in any of its forms; nullopt: not put_chars, or its characters are none.
 std::optional<std::string> put_chars_text(etf::view request) {
