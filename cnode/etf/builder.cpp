@@ -2,90 +2,36 @@
 
 #include "base/check.hpp"
 #include "base/utf8.hpp"
+#include "etf/encode.hpp"
 #include "etf/reader.hpp"
 #include "etf/tags.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 
 namespace remora::etf {
 
-namespace {
-
-// The emulator writes ports of up to 28 bits as 89 (ERTS_MAX_V3_PORT_NUMBER), larger ones as 120.
-constexpr std::uint64_t v3_port_max = (std::uint64_t{1} << 28U) - 1;
-
-// Of |value| of 2^31 and more: 110, as few bytes as it takes.
-void put_small_big(base::buffer& out, bool negative, std::uint64_t magnitude) {
-  std::array<std::uint8_t, 8> bytes{};
-  std::uint8_t count = 0;
-  for (; magnitude != 0; magnitude >>= 8U) bytes[count++] = static_cast<std::uint8_t>(magnitude);
-  out.put(tag::small_big);
-  out.put(count);
-  out.put(static_cast<std::uint8_t>(negative ? 1 : 0));
-  out.append(base::bytes_view(bytes).first(count));
-}
-
-} // namespace
-
 builder& builder::atom(std::string_view utf8) {
   base::check(utf8.size() <= 255 || is_atom_text(base::as_bytes(utf8)),
               "builder: an atom has at most 255 characters");
-  if (utf8.size() <= 255) {
-    std::uint8_t* const room = bytes_.room(2 + utf8.size());
-    room[0] = tag::small_atom_utf8;
-    room[1] = static_cast<std::uint8_t>(utf8.size());
-    if (!utf8.empty()) std::memcpy(room + 2, utf8.data(), utf8.size());
-    bytes_.commit(2 + utf8.size());
-  } else {
-    bytes_.put(tag::atom_utf8);
-    bytes_.put(static_cast<std::uint16_t>(utf8.size()));
-    bytes_.append(utf8);
-  }
+  put_atom(bytes_, utf8);
   return *this;
 }
 
-// Not ei's encoders: they write 2^27..2^31-1 as 110, the emulator as 98, and equal terms must be equal bytes.
 builder& builder::integer(std::int64_t value) {
-  if (value >= 0 && value <= 255) {
-    bytes_.put(tag::small_integer);
-    bytes_.put(static_cast<std::uint8_t>(value));
-  } else if (value >= INT32_MIN && value <= INT32_MAX) {
-    bytes_.put(tag::integer);
-    bytes_.put(static_cast<std::uint32_t>(value));
-  } else {
-    auto const magnitude = static_cast<std::uint64_t>(value);
-    put_small_big(bytes_, value < 0, value < 0 ? 0 - magnitude : magnitude);
-  }
+  auto const bits = static_cast<std::uint64_t>(value);
+  put_integer(bytes_, value < 0, value < 0 ? 0 - bits : bits);
   return *this;
 }
 
 builder& builder::unsigned_integer(std::uint64_t value) {
-  if (value <= INT32_MAX) return integer(static_cast<std::int64_t>(value));
-  put_small_big(bytes_, false, value);
+  put_integer(bytes_, false, value);
   return *this;
 }
 
 builder& builder::big_integer(bool negative, base::bytes_view magnitude) {
-  while (!magnitude.empty() && magnitude.back() == 0) magnitude = magnitude.first(magnitude.size() - 1);
-  if (magnitude.size() <= 8) {
-    std::uint64_t value = 0;
-    for (std::size_t i = magnitude.size(); i-- > 0;) value = (value << 8U) | magnitude[i];
-    if (!negative) return unsigned_integer(value);
-    if (value <= std::uint64_t{1} << 63U) return integer(static_cast<std::int64_t>(0 - value));
-  }
-  base::check(magnitude.size() <= UINT32_MAX, "builder: an integer has at most 4 GiB");
-  if (magnitude.size() <= 255) {
-    bytes_.put(tag::small_big);
-    bytes_.put(static_cast<std::uint8_t>(magnitude.size()));
-  } else {
-    bytes_.put(tag::large_big);
-    bytes_.put(static_cast<std::uint32_t>(magnitude.size()));
-  }
-  bytes_.put(static_cast<std::uint8_t>(negative ? 1 : 0));
-  bytes_.append(magnitude);
+  put_integer(bytes_, negative, magnitude);
   return *this;
 }
 
@@ -138,13 +84,9 @@ builder& builder::pid(etf::pid const& p) {
 }
 
 builder& builder::port(etf::port const& p) {
-  bool const v4 = p.id > v3_port_max;
-  bytes_.put(v4 ? tag::v4_port : tag::new_port);
+  bytes_.put(tag::v4_port);
   atom(p.node);
-  if (v4)
-    bytes_.put(p.id);
-  else
-    bytes_.put(static_cast<std::uint32_t>(p.id));
+  bytes_.put(p.id);
   bytes_.put(p.creation);
   return *this;
 }

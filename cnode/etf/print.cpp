@@ -3,6 +3,7 @@
 #include "base/utf8.hpp"
 #include "etf/bignum.hpp"
 #include "etf/float_text.hpp"
+#include "etf/syntax.hpp"
 #include "etf/tags.hpp"
 
 #include <fmt/format.h>
@@ -19,21 +20,13 @@ using base::load_be;
 
 namespace {
 
-bool between(std::uint32_t c, std::uint32_t low, std::uint32_t high) { return c >= low && c <= high; }
-
 // erl_scan:reserved_word/1 of OTP 25, sorted.
 constexpr std::array<std::string_view, 27> reserved = {
     "after", "and",  "andalso", "band",   "begin",   "bnot", "bor", "bsl",  "bsr",
     "bxor",  "case", "catch",   "cond",   "div",     "end",  "fun", "if",   "let",
     "not",   "of",   "or",      "orelse", "receive", "rem",  "try", "when", "xor"};
 
-// io_lib:quote_atom/2: letters of latin1 need no quotes.
-bool is_lower(std::uint32_t c) { return between(c, 'a', 'z') || (between(c, 0xdf, 0xff) && c != 0xf7); }
-bool is_name_character(std::uint32_t c) {
-  return is_lower(c) || between(c, 'A', 'Z') || (between(c, 0xc0, 0xde) && c != 0xd7) ||
-         between(c, '0', '9') || c == '_' || c == '@';
-}
-
+// io_lib:quote_atom/2.
 bool needs_quotes(std::string_view text) {
   if (std::binary_search(reserved.begin(), reserved.end(), text)) return true;
   if (text.empty() || !is_lower(base::first_code_point(text).value)) return true;

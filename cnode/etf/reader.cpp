@@ -1,10 +1,14 @@
 #include "etf/reader.hpp"
 
 #include "base/utf8.hpp"
+#include "etf/encode.hpp"
 #include "etf/ids.hpp"
 #include "etf/tags.hpp"
 
+#include <algorithm>
+#include <bit>
 #include <charconv>
+#include <cmath>
 
 namespace remora::etf {
 
@@ -16,13 +20,14 @@ std::string_view describe(term_error error) {
   case term_error::unknown_tag: return "a term has an unknown tag";
   case term_error::too_deep: return "a term is nested too deeply";
   case term_error::too_many_items: return "a term claims too many elements";
+  case term_error::too_large: return "a term is too large";
   case term_error::atom_too_long: return "an atom has more than 255 characters";
   case term_error::atom_not_utf8: return "an atom is not UTF-8";
   case term_error::cache_reference: return "an atom cache reference is not in the header";
   case term_error::reference_words: return "a reference does not have 1 to 5 words";
   case term_error::node_name: return "an identifier has a node that is not name@host";
   case term_error::bits: return "a bit string has a wrong number of last bits";
-  case term_error::float_text: return "an old float is not a number";
+  case term_error::not_finite: return "a float is not a finite number";
   case term_error::fun: return "a fun has wrong parts";
   }
   return "a term is wrong";
@@ -41,31 +46,43 @@ std::optional<term_error> atom_problem(base::bytes_view text) {
   return std::nullopt;
 }
 
-void put_atom(base::buffer& out, std::string_view text) {
-  if (text.size() <= 255) {
-    out.put(tag::small_atom_utf8);
-    out.put(static_cast<std::uint8_t>(text.size()));
-  } else {
-    out.put(tag::atom_utf8);
-    out.put(static_cast<std::uint16_t>(text.size()));
-  }
-  out.append(text);
-}
-
-bool latin1_is_node_name(base::bytes_view text) { return is_node_name(base::as_text(text)); }
-
 std::optional<double> parse_float_text(base::bytes_view text) {
   auto const string = base::as_text(text);
   auto const number = string.substr(0, string.find('\0'));
   double value = 0;
   auto const [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
-  if (error != std::errc() || end != number.data() + number.size()) return std::nullopt;
+  if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(value))
+    return std::nullopt;
   return value;
 }
 
 constexpr std::size_t float_text_bytes = 31;
 
+// What rewriting one identifier adds at the most: 101 to 90, two bytes of count and three of creation; 102 to
+// 120, four of id and three of creation.
+constexpr std::size_t identifier_growth_max = 8;
+
+// Notes kept for the next term; a peer's larger heap of them is given back.
+constexpr std::size_t rewrites_kept_max = 4096;
+
+// Is this the shortest encoding of an integer of 32 bits or of a sign and magnitude?
+bool is_shortest(std::int32_t value) { return value < 0 || value > 255; }
+bool is_shortest(std::uint8_t sign, base::bytes_view magnitude, bool small_head) {
+  if (sign > 1 || magnitude.empty() || magnitude.back() == 0) return false;
+  if (small_head != (magnitude.size() <= 255)) return false;
+  if (magnitude.size() > 4) return true;
+  std::uint32_t value = 0;
+  for (std::size_t i = magnitude.size(); i-- > 0;) value = (value << 8U) | magnitude[i];
+  return value > (std::uint32_t{1} << 31U) - 1 + sign;
+}
+
 } // namespace
+
+reader::reader(term_limits limits) : limits_(limits) {
+  base::check(limits.bytes_max <= term_bytes_limit, "reader: bytes_max within term_bytes_limit");
+  base::check(limits.items_max < UINT32_MAX / 2,
+              "reader: items_max leaves room for the keys and values of maps");
+}
 
 bool is_atom_text(base::bytes_view text) { return !atom_problem(text); }
 
@@ -76,7 +93,8 @@ bool is_node_name(std::string_view text) {
 }
 
 // The walk: an explicit stack of how many terms are still to come at each level, so depth is a number and not
-// the C++ stack. A level is left as soon as its last term begins, hence [a|[b|[c]]] is not deep.
+// the C++ stack. A list that is the tail of a list takes its place: only so [a|[b|[c]]] is flat, and all
+// other nesting counts, because those who walk a term by recursion rely on depth_max.
 class reader::walk {
 public:
   walk(reader& self, base::bytes_view in, std::span<atom const> cached)
@@ -85,21 +103,25 @@ public:
   base::result<std::size_t, term_error> run() {
     self_.rewrites_.clear();
     self_.frames_.clear();
-    self_.frames_.push_back({.left = 1, .fun = false});
+    self_.frames_.push_back({.left = 1, .of = frame::what::other});
     while (!self_.frames_.empty()) {
       auto& top = self_.frames_.back();
       if (top.left == 0) {
-        if (top.fun) note(rewrite::what::fun_end);
+        if (top.of == frame::what::fun) fun_end();
         self_.frames_.pop_back();
         continue;
       }
       --top.left;
       if (!step()) return error_;
+      if (pos_ + growth_ > self_.limits_.bytes_max) return term_error::too_large;
     }
+    self_.canonical_ = self_.rewrites_.empty();
     return pos_;
   }
 
 private:
+  enum class role : std::uint8_t { plain, node, node_of_rewritten };
+
   bool fail(term_error error) {
     error_ = error;
     return false;
@@ -110,9 +132,9 @@ private:
     pos_ += count;
     return true;
   }
-  void note(rewrite::what how, std::uint8_t index = 0) { self_.rewrites_.push_back({how, index, pos_}); }
+  void note(rewrite::what how) { self_.rewrites_.push_back({.how = how, .at = pos_}); }
 
-  // A length field of `size` bytes right after the tag; 0 and false when it is cut off.
+  // A length field of `size` bytes right after the tag; false when it is cut off.
   bool length(std::size_t size, std::size_t& value) {
     if (left() < 1 + size) return fail(term_error::truncated);
     std::uint8_t const* const at = in_.data() + pos_ + 1;
@@ -120,69 +142,162 @@ private:
     return true;
   }
 
-  bool nest(std::size_t head, std::size_t count, std::size_t extra, bool fun = false) {
+  bool nest(std::size_t head, std::size_t count, std::size_t extra, frame::what of = frame::what::other) {
     if (!skip(head)) return false;
-    if (count > self_.limits_.items_max || count + extra > left()) // each term has at least one byte
-      return fail(count + extra > left() && count <= self_.limits_.items_max ? term_error::truncated
-                                                                             : term_error::too_many_items);
-    while (!self_.frames_.empty() && self_.frames_.back().left == 0 && !self_.frames_.back().fun)
-      self_.frames_.pop_back();
-    if (self_.frames_.size() >= self_.limits_.depth_max) return fail(term_error::too_deep);
-    self_.frames_.push_back({.left = static_cast<std::uint32_t>(count + extra), .fun = fun});
+    if (count > self_.limits_.items_max) return fail(term_error::too_many_items);
+    if (count + extra > left()) return fail(term_error::truncated); // each term has at least one byte
+    auto& frames = self_.frames_;
+    if (of == frame::what::list && frames.back().of == frame::what::list && frames.back().left == 0)
+      frames.pop_back();
+    // The first frame is the whole term's.
+    if (frames.size() > self_.limits_.depth_max) return fail(term_error::too_deep);
+    frames.push_back({.left = static_cast<std::uint32_t>(count + extra), .of = of});
     return true;
   }
 
-  bool atom_here(bool of_node = false) {
+  bool atom_here(role as = role::plain) {
     if (left() < 2) return fail(term_error::truncated);
+    switch (in_[pos_]) {
+    case tag::atom_cache_ref: return cached_atom(as);
+    case tag::small_atom_utf8: return utf8_atom(1, as);
+    case tag::atom_utf8: return utf8_atom(2, as);
+    case tag::small_atom_latin1: return latin1_atom(1, as);
+    case tag::atom_latin1: return latin1_atom(2, as);
+    default: return fail(as == role::plain ? term_error::unknown_tag : term_error::node_name);
+    }
+  }
+
+  bool cached_atom(role as) {
+    std::uint8_t const index = in_[pos_ + 1];
+    if (index >= cached_.size()) return fail(term_error::cache_reference);
+    auto const text = cached_[index].text();
+    if (as != role::plain && !is_node_name(text)) return fail(term_error::node_name);
+    if (as != role::node_of_rewritten) note(rewrite::what::atom);
+    growth_ += text.size() + 1;
+    return skip(2);
+  }
+
+  bool utf8_atom(std::size_t length_bytes, role as) {
     std::size_t size = 0;
-    std::uint8_t const what = in_[pos_];
-    switch (what) {
-    case tag::atom_cache_ref: {
-      std::uint8_t const index = in_[pos_ + 1];
-      if (index >= cached_.size()) return fail(term_error::cache_reference);
-      if (of_node && !is_node_name(cached_[index].text())) return fail(term_error::node_name);
-      note(rewrite::what::cached_atom, index);
-      return skip(2);
-    }
-    case tag::small_atom_utf8:
-    case tag::atom_utf8: {
-      std::size_t const head = what == tag::small_atom_utf8 ? 1 : 2;
-      if (!length(head, size)) return false;
-      if (left() < 1 + head + size) return fail(term_error::truncated);
-      auto const text = in_.subspan(pos_ + 1 + head, size);
-      if (auto const problem = atom_problem(text)) return fail(*problem);
-      if (of_node && !is_node_name(base::as_text(text))) return fail(term_error::node_name);
-      return skip(1 + head + size);
-    }
-    case tag::small_atom_latin1:
-    case tag::atom_latin1: {
-      std::size_t const head = what == tag::small_atom_latin1 ? 1 : 2;
-      if (!length(head, size)) return false;
-      if (size > atom_chars_max) return fail(term_error::atom_too_long);
-      if (left() < 1 + head + size) return fail(term_error::truncated);
-      if (of_node && !latin1_is_node_name(in_.subspan(pos_ + 1 + head, size)))
-        return fail(term_error::node_name);
-      note(rewrite::what::latin1_atom);
-      return skip(1 + head + size);
-    }
-    default: return fail(of_node ? term_error::node_name : term_error::unknown_tag);
-    }
+    if (!length(length_bytes, size)) return false;
+    if (left() < 1 + length_bytes + size) return fail(term_error::truncated);
+    auto const text = in_.subspan(pos_ + 1 + length_bytes, size);
+    if (auto const problem = atom_problem(text)) return fail(*problem);
+    if (as != role::plain && !is_node_name(base::as_text(text))) return fail(term_error::node_name);
+    if (length_bytes == 2 && size <= 255 && as != role::node_of_rewritten) note(rewrite::what::atom);
+    return skip(1 + length_bytes + size);
   }
 
-  bool identifier(std::size_t tail) { return skip(1) && atom_here(true) && skip(tail); }
+  bool latin1_atom(std::size_t length_bytes, role as) {
+    std::size_t size = 0;
+    if (!length(length_bytes, size)) return false;
+    if (size > atom_chars_max) return fail(term_error::atom_too_long);
+    if (left() < 1 + length_bytes + size) return fail(term_error::truncated);
+    auto const text = in_.subspan(pos_ + 1 + length_bytes, size); // an @ is an @ in both encodings
+    if (as != role::plain && !is_node_name(base::as_text(text))) return fail(term_error::node_name);
+    if (as != role::node_of_rewritten) note(rewrite::what::atom);
+    growth_ += size + 1;
+    return skip(1 + length_bytes + size);
+  }
 
-  // Tags 101, 102, 103: creation is one byte.
+  bool identifier(std::size_t tail) { return skip(1) && atom_here(role::node) && skip(tail); }
+
+  // Tags 89, 101, 102, 103: narrower than their successors.
   bool old_identifier(std::size_t tail) {
-    note(rewrite::what::creation_u8);
-    return identifier(tail);
+    note(rewrite::what::identifier);
+    growth_ += identifier_growth_max;
+    return skip(1) && atom_here(role::node_of_rewritten) && skip(tail);
   }
 
-  bool reference_here(std::size_t creation, rewrite::what how, bool old) {
+  bool reference_here(std::size_t creation, role as) {
     std::size_t words = 0;
     if (!length(2, words)) return false;
     if (words == 0 || words > reference_words_max) return fail(term_error::reference_words);
-    if (old) note(how);
-    return skip(3) && atom_here(true) && skip(creation + 4 * words);
+    if (as == role::node_of_rewritten) {
+      note(rewrite::what::identifier);
+      growth_ += identifier_growth_max;
+    }
+    return skip(3) && atom_here(as) && skip(creation + 4 * words);
+  }
+
+  bool integer_here() {
+    if (left() < 5) return fail(term_error::truncated);
+    if (!is_shortest(static_cast<std::int32_t>(load_be<std::uint32_t>(in_.data() + pos_ + 1))))
+      note(rewrite::what::integer);
+    return skip(5);
+  }
+
+  bool big_here(std::size_t length_bytes) {
+    std::size_t size = 0;
+    if (!length(length_bytes, size)) return false;
+    if (left() < 2 + length_bytes + size) return fail(term_error::truncated);
+    auto const sign = in_[pos_ + 1 + length_bytes];
+    if (!is_shortest(sign, in_.subspan(pos_ + 2 + length_bytes, size), length_bytes == 1))
+      note(rewrite::what::integer);
+    return skip(2 + length_bytes + size);
+  }
+
+  bool new_float_here() {
+    if (left() < 9) return fail(term_error::truncated);
+    if (!std::isfinite(std::bit_cast<double>(load_be<std::uint64_t>(in_.data() + pos_ + 1))))
+      return fail(term_error::not_finite);
+    return skip(9);
+  }
+
+  bool float_text_here() {
+    if (left() < 1 + float_text_bytes) return fail(term_error::truncated);
+    if (!parse_float_text(in_.subspan(pos_ + 1, float_text_bytes))) return fail(term_error::not_finite);
+    note(rewrite::what::float_text);
+    return skip(1 + float_text_bytes);
+  }
+
+  bool bits_here() {
+    std::size_t size = 0;
+    if (!length(4, size)) return false;
+    if (left() < 6) return fail(term_error::truncated);
+    unsigned const used = in_[pos_ + 5];
+    if (used == 0 || used > 8 || size == 0) return fail(term_error::bits);
+    if (left() < 6 + size) return fail(term_error::truncated);
+    unsigned const last = in_[pos_ + 5 + size];
+    if (used == 8 || (last & (0xffU >> used)) != 0) note(rewrite::what::bits);
+    return skip(6 + size);
+  }
+
+  bool string_here() {
+    std::size_t size = 0;
+    if (!length(2, size)) return false;
+    if (size == 0) note(rewrite::what::empty_string);
+    return skip(3 + size);
+  }
+
+  bool list_here() {
+    std::size_t size = 0;
+    if (!length(4, size)) return false;
+    if (size > 0) return nest(5, size, 1, frame::what::list);
+    note(rewrite::what::empty_list); // external.c, LIST_EXT of length 0: the tail is the term
+    ++self_.frames_.back().left;
+    return skip(5);
+  }
+
+  bool tuple_here() {
+    std::size_t size = 0;
+    if (!length(4, size)) return false;
+    if (size <= 255) note(rewrite::what::tuple_head);
+    return nest(5, size, 0);
+  }
+
+  bool map_here() {
+    std::size_t size = 0;
+    if (!length(4, size)) return false;
+    if (size > self_.limits_.items_max) return fail(term_error::too_many_items);
+    return nest(5, size, size);
+  }
+
+  bool export_fun_here() {
+    if (!skip(1) || !atom_here() || !atom_here()) return false;
+    if (left() < 2) return fail(term_error::truncated);
+    if (in_[pos_] != tag::small_integer) return fail(term_error::fun);
+    return skip(2);
   }
 
   bool fun_integer() {
@@ -202,14 +317,19 @@ private:
     note(rewrite::what::fun_begin);
     if (!skip(30) || !atom_here() || !fun_integer() || !fun_integer()) return false;
     if (left() == 0) return fail(term_error::truncated);
-    if (in_[pos_] == tag::pid) {
-      if (!old_identifier(9)) return false;
-    } else if (in_[pos_] != tag::new_pid) {
-      return fail(term_error::fun);
-    } else if (!identifier(12)) {
-      return false;
-    }
-    return nest(0, free_count, 0, true);
+    if (in_[pos_] != tag::pid && in_[pos_] != tag::new_pid) return fail(term_error::fun);
+    if (!(in_[pos_] == tag::pid ? old_identifier(9) : identifier(12))) return false;
+    return nest(0, free_count, 0, frame::what::fun);
+  }
+
+  // A fun with nothing to rewrite inside and the right size stays as it is.
+  void fun_end() {
+    auto const& last = self_.rewrites_.back();
+    if (last.how == rewrite::what::fun_begin &&
+        load_be<std::uint32_t>(in_.data() + last.at + 1) == pos_ - last.at - 1)
+      self_.rewrites_.pop_back();
+    else
+      note(rewrite::what::fun_end);
   }
 
   bool step() {
@@ -217,49 +337,33 @@ private:
     std::size_t size = 0;
     switch (in_[pos_]) {
     case tag::small_integer: return skip(2);
-    case tag::integer: return skip(5);
-    case tag::new_float: return skip(9);
+    case tag::integer: return integer_here();
+    case tag::new_float: return new_float_here();
     case tag::atom_cache_ref:
     case tag::small_atom_utf8:
     case tag::atom_utf8:
     case tag::small_atom_latin1:
     case tag::atom_latin1: return atom_here();
     case tag::nil: return skip(1);
-    case tag::string: return length(2, size) && skip(3 + size);
+    case tag::string: return string_here();
     case tag::binary: return length(4, size) && skip(5 + size);
-    case tag::small_big: return length(1, size) && skip(3 + size);
-    case tag::large_big: return length(4, size) && skip(6 + size);
+    case tag::bit_binary: return bits_here();
+    case tag::small_big: return big_here(1);
+    case tag::large_big: return big_here(4);
     case tag::small_tuple: return length(1, size) && nest(2, size, 0);
-    case tag::large_tuple: return length(4, size) && nest(5, size, 0);
-    case tag::list: return length(4, size) && nest(5, size, 1);
-    case tag::map:
-      if (!length(4, size)) return false;
-      if (size > self_.limits_.items_max) return fail(term_error::too_many_items);
-      return nest(5, size, size);
-    case tag::bit_binary:
-      if (!length(4, size)) return false;
-      if (left() < 6) return fail(term_error::truncated);
-      if (in_[pos_ + 5] == 0 || in_[pos_ + 5] > 8 || size == 0) return fail(term_error::bits);
-      return skip(6 + size);
+    case tag::large_tuple: return tuple_here();
+    case tag::list: return list_here();
+    case tag::map: return map_here();
     case tag::new_pid: return identifier(12);
-    case tag::new_port: return identifier(8);
     case tag::v4_port: return identifier(12);
+    case tag::new_port: return old_identifier(8);
     case tag::pid: return old_identifier(9);
     case tag::port: return old_identifier(5);
     case tag::reference: return old_identifier(5);
-    case tag::newer_reference: return reference_here(4, {}, false);
-    case tag::new_reference: return reference_here(1, rewrite::what::old_reference, true);
-    case tag::float_text: {
-      if (left() < 1 + float_text_bytes) return fail(term_error::truncated);
-      if (!parse_float_text(in_.subspan(pos_ + 1, float_text_bytes))) return fail(term_error::float_text);
-      note(rewrite::what::float_text);
-      return skip(1 + float_text_bytes);
-    }
-    case tag::export_fun:
-      if (!skip(1) || !atom_here() || !atom_here()) return false;
-      if (left() < 2) return fail(term_error::truncated);
-      if (in_[pos_] != tag::small_integer) return fail(term_error::fun);
-      return skip(2);
+    case tag::newer_reference: return reference_here(4, role::node);
+    case tag::new_reference: return reference_here(1, role::node_of_rewritten);
+    case tag::float_text: return float_text_here();
+    case tag::export_fun: return export_fun_here();
     case tag::new_fun: return new_fun_here();
     default: return fail(term_error::unknown_tag);
     }
@@ -269,7 +373,143 @@ private:
   base::bytes_view in_;
   std::span<atom const> cached_;
   std::size_t pos_ = 0;
+  std::size_t growth_ = 0; // how much longer than the input the canonical term is at the most
   term_error error_ = term_error::truncated;
+};
+
+// Copies what lies between the rewrites as it is.
+class reader::copier {
+public:
+  copier(base::bytes_view in, std::span<atom const> cached, base::buffer& out)
+      : in_(in), cached_(cached), out_(out) {}
+
+  void until(std::size_t at) {
+    if (at > from_) out_.append(in_.subspan(from_, at - from_));
+    from_ = std::max(from_, at);
+  }
+
+  void apply(rewrite const& r) {
+    until(r.at);
+    switch (r.how) {
+    case rewrite::what::atom: return atom();
+    case rewrite::what::identifier: return identifier();
+    case rewrite::what::integer: return integer();
+    case rewrite::what::float_text: return float_text();
+    case rewrite::what::tuple_head: return tuple_head();
+    case rewrite::what::bits: return bits();
+    case rewrite::what::empty_string: out_.put(tag::nil); return drop(3);
+    case rewrite::what::empty_list: return drop(5);
+    case rewrite::what::fun_begin: funs_.push_back(out_.size()); return until(r.at + 1);
+    case rewrite::what::fun_end:
+      base::store_be(out_.data() + funs_.back() + 1,
+                     static_cast<std::uint32_t>(out_.size() - funs_.back() - 1));
+      return funs_.pop_back();
+    }
+  }
+
+private:
+  std::uint8_t const* here() const { return in_.data() + from_; }
+  void drop(std::size_t count) { from_ += count; }
+  std::uint32_t take_u8() { return in_[from_++]; }
+  std::uint32_t take_u32() {
+    auto const value = load_be<std::uint32_t>(here());
+    drop(4);
+    return value;
+  }
+
+  void atom() {
+    std::uint8_t const what = *here();
+    if (what == tag::atom_cache_ref) {
+      put_atom(out_, cached_[here()[1]].text());
+      return drop(2);
+    }
+    bool const small = what == tag::small_atom_utf8 || what == tag::small_atom_latin1;
+    std::size_t const size = small ? here()[1] : load_be<std::uint16_t>(here() + 1);
+    drop(small ? 2 : 3);
+    auto const text = in_.subspan(from_, size);
+    if (what == tag::small_atom_latin1 || what == tag::atom_latin1)
+      put_atom(out_, base::latin1_to_utf8(text));
+    else
+      put_atom(out_, base::as_text(text));
+    drop(size);
+  }
+
+  void identifier() {
+    std::uint8_t const what = *here();
+    drop(1);
+    switch (what) {
+    case tag::pid:
+      out_.put(tag::new_pid);
+      atom();
+      until(from_ + 8);
+      return out_.put(take_u8());
+    case tag::port:
+    case tag::new_port:
+      out_.put(tag::v4_port);
+      atom();
+      out_.put(std::uint64_t{take_u32()});
+      return out_.put(what == tag::port ? take_u8() : take_u32());
+    case tag::reference: return reference(1, true);
+    default: {
+      auto const words = load_be<std::uint16_t>(here());
+      drop(2);
+      return reference(words, false);
+    }
+    }
+  }
+
+  void reference(std::uint16_t words, bool creation_last) {
+    out_.put(tag::newer_reference);
+    out_.put(words);
+    atom();
+    if (creation_last) {
+      out_.put(std::uint32_t{here()[4]});
+      until(from_ + 4);
+      return drop(1);
+    }
+    out_.put(take_u8());
+    until(from_ + std::size_t{4} * words);
+  }
+
+  void integer() {
+    std::uint8_t const what = *here();
+    drop(1);
+    if (what == tag::integer) return put_integer(out_, false, std::uint64_t{take_u32()}); // 0..255
+    std::size_t const size = what == tag::small_big ? take_u8() : take_u32();
+    bool const negative = take_u8() != 0;
+    put_integer(out_, negative, in_.subspan(from_, size));
+    drop(size);
+  }
+
+  void float_text() {
+    double const value = parse_float_text(in_.subspan(from_ + 1, float_text_bytes)).value_or(0);
+    out_.put(tag::new_float);
+    out_.put(std::bit_cast<std::uint64_t>(value));
+    drop(1 + float_text_bytes);
+  }
+
+  void tuple_head() {
+    drop(1);
+    out_.put(tag::small_tuple);
+    out_.put(static_cast<std::uint8_t>(take_u32()));
+  }
+
+  void bits() {
+    drop(1);
+    std::uint32_t const size = take_u32();
+    unsigned const used = take_u8();
+    out_.put(used == 8 ? tag::binary : tag::bit_binary);
+    out_.put(size);
+    if (used < 8) out_.put(static_cast<std::uint8_t>(used));
+    until(from_ + size - 1);
+    out_.put(static_cast<std::uint8_t>(take_u8() & ~(0xffU >> used)));
+  }
+
+  base::bytes_view in_;
+  std::span<etf::atom const> cached_;
+  base::buffer& out_;
+  std::size_t from_ = 0;          // the first byte not yet copied
+  std::vector<std::size_t> funs_; // where the open ones begin in out_
 };
 
 base::result<std::size_t, term_error> reader::validate(base::bytes_view bytes, std::span<atom const> cached) {
@@ -279,118 +519,14 @@ base::result<std::size_t, term_error> reader::validate(base::bytes_view bytes, s
 base::result<std::size_t, term_error> reader::read(base::bytes_view bytes, std::span<atom const> cached,
                                                    base::buffer& out) {
   auto const size = validate(bytes, cached);
-  if (size) copy(bytes.first(*size), cached, out);
-  return size;
-}
-
-// Copies what lies between the rewrites as it is. `from` is the first byte not yet copied; rewrites come in
-// the order of the bytes, and an identifier's own (tag, creation) enclose that of its node atom.
-void reader::copy(base::bytes_view in, std::span<atom const> cached, base::buffer& out) {
-  out.reserve(out.size() + in.size() + 16 * rewrites_.size());
-  std::size_t from = 0;
-  auto const until = [&](std::size_t at) {
-    if (at > from) out.append(in.subspan(from, at - from));
-    from = at;
-  };
-  std::vector<std::size_t> funs;
-  std::uint8_t identifier_tag = 0; // an old identifier whose node atom comes next
-  std::uint16_t words = 0;
-
-  // After the node atom of an old identifier: its numbers, and the creation widened.
-  auto const finish_identifier = [&] {
-    switch (identifier_tag) {
-    case tag::pid: until(from + 8); break;
-    case tag::port:
-    case tag::reference: {
-      if (identifier_tag == tag::port) {
-        until(from + 4);
-        break;
-      }
-      auto const id = in.subspan(from, 4);
-      out.put(std::uint32_t{in[from + 4]}); // a reference has its creation first
-      out.append(id);
-      from += 5;
-      identifier_tag = 0;
-      return;
-    }
-    case tag::new_reference: {
-      out.put(std::uint32_t{in[from]});
-      ++from;
-      until(from + std::size_t{4} * words);
-      identifier_tag = 0;
-      return;
-    }
-    default: return;
-    }
-    out.put(std::uint32_t{in[from]});
-    ++from;
-    identifier_tag = 0;
-  };
-  // An old identifier's node atom that needs no rewrite itself is copied here.
-  auto const plain_node = [&] {
-    if (in[from] != tag::small_atom_utf8 && in[from] != tag::atom_utf8) return; // a rewrite follows
-    bool const small = in[from] == tag::small_atom_utf8;
-    std::size_t const size = small ? 2U + in[from + 1] : 3U + load_be<std::uint16_t>(in.data() + from + 1);
-    until(from + size);
-    finish_identifier();
-  };
-
-  for (auto const& r : rewrites_) {
-    until(r.at);
-    switch (r.how) {
-    case rewrite::what::cached_atom:
-      put_atom(out, cached[r.index].text());
-      from += 2;
-      finish_identifier();
-      break;
-    case rewrite::what::latin1_atom: {
-      bool const small = in[from] == tag::small_atom_latin1;
-      std::size_t const head = small ? 2 : 3;
-      std::size_t const size = small ? in[from + 1] : load_be<std::uint16_t>(in.data() + from + 1);
-      put_atom(out, base::latin1_to_utf8(in.subspan(from + head, size)));
-      from += head + size;
-      finish_identifier();
-      break;
-    }
-    case rewrite::what::creation_u8:
-      identifier_tag = in[from];
-      if (identifier_tag == tag::pid) {
-        out.put(tag::new_pid);
-      } else if (identifier_tag == tag::port) {
-        out.put(tag::new_port);
-      } else {
-        out.put(tag::newer_reference);
-        out.put(std::uint16_t{1});
-      }
-      ++from;
-      plain_node();
-      break;
-    case rewrite::what::old_reference:
-      identifier_tag = tag::new_reference;
-      words = load_be<std::uint16_t>(in.data() + from + 1);
-      out.put(tag::newer_reference);
-      out.put(words);
-      from += 3;
-      plain_node();
-      break;
-    case rewrite::what::float_text: {
-      double const value = parse_float_text(in.subspan(from + 1, float_text_bytes)).value_or(0);
-      out.put(tag::new_float);
-      out.put(std::bit_cast<std::uint64_t>(value));
-      from += 1 + float_text_bytes;
-      break;
-    }
-    case rewrite::what::fun_begin:
-      funs.push_back(out.size());
-      until(r.at + 1);
-      break;
-    case rewrite::what::fun_end:
-      base::store_be(out.data() + funs.back() + 1, static_cast<std::uint32_t>(out.size() - funs.back() - 1));
-      funs.pop_back();
-      break;
-    }
+  if (size) {
+    out.reserve(out.size() + *size);
+    copier copy(bytes.first(*size), cached, out);
+    for (auto const& r : rewrites_) copy.apply(r);
+    copy.until(*size);
   }
-  until(in.size());
+  if (rewrites_.capacity() > rewrites_kept_max) rewrites_ = {};
+  return size;
 }
 
 } // namespace remora::etf

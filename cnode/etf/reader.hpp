@@ -3,8 +3,11 @@
 //
 // What it accepts is erl_ext_dist's format as OTP 25 and 27 accept it after a distribution header or after
 // 131, less compression (80), which no supported node sends. Atom cache references (82) are looked up in
-// `cached`, the atoms of the message's own header. Old tags (99, 100, 101, 102, 103, 114, 115) are rewritten
-// to their successors.
+// `cached`, the atoms of the message's own header. Old tags (89, 99, 100, 101, 102, 103, 114, 115) are
+// rewritten to their successors, long-winded encodings (by other implementations than OTP) to the short ones.
+//
+// Two things that the emulator refuses pass here: a map with a key twice, which would need the keys compared
+// as terms, and what is inside a fun's 16 bytes of uniq.
 //
 //   reader r(limits);
 //   auto used = r.read(bytes, cached, out);   // appends one canonical term to out, answers how many bytes it
@@ -24,9 +27,15 @@
 
 namespace remora::etf {
 
+// Sizes within a term have 32 bits.
+inline constexpr std::size_t term_bytes_limit = std::size_t{1} << 31U;
+
 struct term_limits {
-  std::uint32_t depth_max = 1024;       // nesting of tuples, lists, maps and funs
+  std::uint32_t depth_max = 1024;       // nesting of tuples, lists, maps and funs; [a|[b|[c]]] is flat
   std::uint32_t items_max = 16'777'216; // elements of one tuple, list, map or fun
+  // Bytes of the canonical term. Two bytes of atom cache reference become a kilobyte of atom at the worst, so
+  // the length of a frame does not bound what it grows to. At most term_bytes_limit.
+  std::size_t bytes_max = std::size_t{256} << 20U;
 };
 
 enum class term_error : std::uint8_t {
@@ -34,13 +43,14 @@ enum class term_error : std::uint8_t {
   unknown_tag,     // a tag that erl_ext_dist does not have, or that must not come here
   too_deep,        // more than depth_max
   too_many_items,  // more than items_max, or than the bytes that are left could hold
+  too_large,       // more than bytes_max when canonical
   atom_too_long,   // more than 255 characters
   atom_not_utf8,   //
   cache_reference, // an atom cache reference outside the message's header
   reference_words, // a reference of no or more than five words
   node_name,       // an identifier whose node is not name@host
   bits,            // a bit string whose last byte has no or more than eight bits
-  float_text,      // an old float that is no number
+  not_finite,      // a float that is no number, or an infinite one
   fun,             // a fun whose parts are not what a fun has
 };
 std::string_view describe(term_error error);
@@ -52,41 +62,46 @@ bool is_node_name(std::string_view text);
 
 class reader {
 public:
-  explicit reader(term_limits limits = {}) : limits_(limits) {}
+  explicit reader(term_limits limits = {}); // limits out of their range abort
 
   base::result<std::size_t, term_error> read(base::bytes_view bytes, std::span<atom const> cached,
                                              base::buffer& out);
 
   // The walk alone: how long the term at the front is. Whether it is canonical as it stands is canonical().
   base::result<std::size_t, term_error> validate(base::bytes_view bytes, std::span<atom const> cached);
-  bool canonical() const { return rewrites_.empty(); }
+  bool canonical() const { return canonical_; }
   // The copy alone, of the very term that was validated last.
   void copy(base::bytes_view term, std::span<atom const> cached, base::buffer& out);
 
 private:
   class walk;
+  class copier;
 
   // A place where the canonical form differs from what came.
   struct rewrite {
     enum class what : std::uint8_t {
-      cached_atom,
-      latin1_atom,
-      creation_u8,
-      old_reference,
+      atom,       // from the cache, latin1, or 118 where 119 does
+      identifier, // with its node
+      integer,
       float_text,
+      tuple_head,
+      bits,
+      empty_string, // 107 without characters: []
+      empty_list,   // 108 without elements: its tail
       fun_begin,
       fun_end
     };
     what how;
-    std::uint8_t index; // of the cached atom
     std::size_t at;
   };
   struct frame {
+    enum class what : std::uint8_t { other, list, fun };
     std::uint32_t left;
-    bool fun;
+    what of;
   };
 
   term_limits limits_;
+  bool canonical_ = true;
   std::vector<rewrite> rewrites_; // both kept between calls for their memory
   std::vector<frame> frames_;
 };

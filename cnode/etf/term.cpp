@@ -4,6 +4,7 @@
 
 #include "base/check.hpp"
 #include "base/utf8.hpp"
+#include "etf/chardata.hpp"
 #include "etf/tags.hpp"
 
 #include <ei.h>
@@ -245,8 +246,9 @@ std::optional<view> view::element(std::uint32_t index) const {
   auto const count = arity();
   if (!count || index >= *count) return std::nullopt;
   auto rest = bytes_.subspan(bytes_[0] == tag::small_tuple ? 2 : 5);
+  bool const last = index + 1 == *count; // ends where the tuple ends
   for (; index > 0; --index) rest = rest.subspan(term_size(rest.data()));
-  return view(rest.first(term_size(rest.data())));
+  return view(last ? rest : rest.first(term_size(rest.data())));
 }
 
 std::optional<list_view> view::list() const {
@@ -311,34 +313,12 @@ std::optional<view> map_view::find(std::string_view atom_key) const {
   return std::nullopt;
 }
 
-namespace {
-
-bool append_character(std::string& out, std::int64_t c) {
-  return c >= 0 && c <= 0x10ffff && base::append_utf8(out, static_cast<std::uint32_t>(c));
-}
-
-// Depth is bounded by the validator's depth_max, as in every recursion over a term.
-bool append_chardata(view data, std::string& out, std::size_t bytes_max) {
-  if (auto const bytes = data.binary()) {
-    if (out.size() + bytes->size() > bytes_max) return false;
-    out += base::as_text(*bytes);
-    return true;
-  }
-  auto list = data.list();
-  if (!list) return false;
-  while (auto const item = list->next()) {
-    auto const c = item->integer();
-    if (c ? !append_character(out, *c) : !append_chardata(*item, out, bytes_max)) return false;
-    if (out.size() > bytes_max) return false;
-  }
-  return list->tail().what() == kind::nil || append_chardata(list->tail(), out, bytes_max);
-}
-
-} // namespace
-
+// The whole must be UTF-8: a sequence may be spread over several binaries, and one that is none must not get
+// into an atom or a log.
 std::optional<std::string> view::text(std::size_t bytes_max) const {
   std::string out;
-  if (!append_chardata(*this, out, bytes_max)) return std::nullopt;
+  if (bytes_.empty() || !append_chardata(out, *this, binaries::as_they_are, bytes_max) || !base::is_utf8(out))
+    return std::nullopt;
   return out;
 }
 

@@ -1,8 +1,12 @@
 // Terms as remora holds them: canonical external format without the version byte.
 //
-// Canonical means: validated, no atom cache references, atoms as UTF-8 (118, 119), identifiers in their new
-// form (88, 90, 89 or 120), floats as 70. Terms become canonical in one place, etf/reader, or are built so by
-// etf/builder; everything behind trusts them and never checks again.
+// Canonical means: validated, no atom cache references, and of several encodings of one value always the
+// same: atoms as UTF-8 (119, and 118 only above 255 bytes), pids as 88, references as 90, ports as 120 (OTP
+// 25 writes 89 or 120, 27 always 120), finite floats as 70, integers and tuples in the shortest of their
+// forms, [] as 106 only, bit strings (77) only when they are no binaries. So equal bytes are equal terms, and
+// but for lists (107 and 108) and the order of a map's keys also the other way round. Terms become canonical
+// in one place, etf/reader, or are built so by etf/builder; everything behind trusts them and never checks
+// again.
 //
 //   term  owns its bytes (shared, immutable, one thread)
 //   view  borrows them: valid as long as the term, or the frame, that it was taken from
@@ -93,7 +97,7 @@ public:
   std::optional<map_view> map() const;
 
   // Characters of a string in any of Erlang's spellings: list of code points, UTF-8 binary, nested chardata.
-  // At most `bytes_max` of UTF-8.
+  // At most `bytes_max` of UTF-8; nothing when the whole is not UTF-8.
   std::optional<std::string> text(std::size_t bytes_max = 1U << 20U) const;
 
   // Equal bytes are equal terms; 1 and 1.0 are not, "a" as 107 and as 108 are told apart (use list() for
