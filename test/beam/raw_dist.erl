@@ -279,13 +279,15 @@ with_refs([_ | _] = List, Index) ->
     [108, <<(length(List)):32>>, [with_refs(E, Index) || E <- List], 106];
 with_refs(Term, _) -> bare(Term).
 
-%% The next frame: tick, Control, {Control, Payload}, {fragment, Bytes}, closed or timeout.
+%% The next frame: tick, Control, {Control, Payload}, {fragment, Bytes}, {cached, Bytes} (a header
+%% with atoms, which is not read here), closed or timeout.
 recv(Conn) -> recv(Conn, ?WAIT).
 recv(#{socket := S}, Timeout) ->
     case gen_tcp:recv(S, 0, Timeout) of
         {ok, <<>>} -> tick;
         {ok, <<112, Terms/binary>>} -> decode(Terms);
         {ok, <<131, 68, 0, Terms/binary>>} -> decode_bare(Terms);
+        {ok, <<131, 68, _/binary>> = Bytes} -> {cached, Bytes};
         {ok, <<131, Tag, _/binary>> = Bytes} when Tag =:= 69; Tag =:= 70 -> {fragment, Bytes};
         {error, timeout} -> timeout;
         {error, _} -> closed
