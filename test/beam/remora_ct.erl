@@ -19,7 +19,7 @@
 %% what a case asks for
 -export([nut/1, nut_kind/0, peer/2, peers/1, epmd_port/1, cookie/1, opts/1]).
 %% real things
--export([start_epmd/1, start_epmd/2, start_peer/1, start_remora/1, stop/1, kill/1, freeze/1, thaw/1,
+-export([start_epmd/1, start_epmd/2, start_peer/1, start_remora/1, start_ready/4, stop/1, kill/1, freeze/1, thaw/1,
          terminate/1, close_stdin/1, await_exit/2, alive/1]).
 -export([rcall/4, rcall/5, run/2, run/3, load/2, log_lines/1, connect/2]).
 %% time and ports
@@ -230,12 +230,16 @@ load(Peer, Modules) ->
 start_remora(Opts = #{name := Name, dir := Dir}) ->
     Log = filename:join(Dir, lists:concat([Name, ".log"])),
     Env = [{"REMORA_COOKIE", maps:get(cookie, Opts, false)} | maps:get(env, Opts, [])],
-    Program = start_program(maps:get(program, Opts, remora_program()), remora_args(Opts), Env, Log),
-    Remora = Program#{kind => remora, log => Log, opts => Opts},
+    Program = maps:get(program, Opts, remora_program()),
     case maps:get(ready, Opts, true) of
-        true -> ready(Remora, await_line(Remora, ?READY_MS));
-        false -> Remora
+        true -> (start_ready(Program, remora_args(Opts), Env, Log))#{opts => Opts};
+        false -> (start_program(Program, remora_args(Opts), Env, Log))#{opts => Opts}
     end.
+
+%% Starts a program and waits for the ready line on its standard output.
+start_ready(Program, Args, Env, Log) ->
+    Started = start_program(Program, Args, Env, Log),
+    ready(Started, await_line(Started, ?READY_MS)).
 
 remora_args(Opts = #{name := Name}) ->
     ["run", "--name", lists:concat([Name, "@", ?HOST]), "--listen", ?HOST]
@@ -407,7 +411,7 @@ start_program(Exec, Args, Env, Log) ->
         Caller ! {Ref, OsPid},
         program(Port, [], running, [])
     end),
-    receive {Ref, OsPid} -> #{holder => Holder, os_pid => OsPid} end.
+    receive {Ref, OsPid} -> #{kind => program, holder => Holder, os_pid => OsPid, log => Log} end.
 
 %% Lines are handed out in order, each once; who asks too early waits in Asking.
 program(Port, Lines, Status, Asking) ->
