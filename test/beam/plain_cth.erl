@@ -4,7 +4,7 @@
 -module(plain_cth).
 -export([init/2, post_end_per_testcase/5, on_tc_fail/4, on_tc_skip/4, terminate/1]).
 
--record(count, {passed = 0, failed = 0, skipped = #{}, started = erlang:monotonic_time(millisecond)}).
+-record(count, {passed = 0, failed = 0, skipped = #{}, last, started = erlang:monotonic_time(millisecond)}).
 
 init(_Id, _Opts) -> {ok, #count{}}.
 
@@ -13,14 +13,22 @@ post_end_per_testcase(_Suite, _Case, _Config, Return, Count) ->
     {Return, Count#count{passed = Count#count.passed + 1}}.
 
 on_tc_fail(Suite, Name, Reason, Count) ->
-    say("FAILED  ~ts~n        ~ts~n", [title(Suite, Name), indent(io_lib:format("~tp", [Reason]))]),
-    Count#count{passed = Count#count.passed - counted(Name), failed = Count#count.failed + 1}.
+    failed(title(Suite, Name), Reason, Count#count{passed = Count#count.passed - counted(Name)}).
 
 on_tc_skip(Suite, Name, {tc_user_skip, {skipped, Reason}}, Count) -> skip(Suite, Name, Reason, Count);
 on_tc_skip(Suite, Name, {tc_user_skip, Reason}, Count) -> skip(Suite, Name, Reason, Count);
+on_tc_skip(Suite, Name, {tc_auto_skip, {failed, {_, _, Reason}}}, Count) ->
+    failed([title(Suite, Name), " (not started)"], Reason, Count);
 on_tc_skip(Suite, Name, {tc_auto_skip, Reason}, Count) ->
-    say("FAILED  ~ts (not started)~n        ~ts~n", [title(Suite, Name), indent(io_lib:format("~tp", [Reason]))]),
-    Count#count{failed = Count#count.failed + 1}.
+    failed([title(Suite, Name), " (not started)"], Reason, Count).
+
+%% A reason that many cases share in a row is told once.
+failed(Title, Reason, Count = #count{failed = Failed, last = Last}) ->
+    case Reason of
+        Last -> say("FAILED  ~ts~n        as above~n", [Title]);
+        _ -> say("FAILED  ~ts~n        ~ts~n", [Title, indent(io_lib:format("~tp", [Reason]))])
+    end,
+    Count#count{failed = Failed + 1, last = Reason}.
 
 skip(_Suite, _Name, Reason, Count = #count{skipped = Skipped}) ->
     Count#count{skipped = maps:update_with(Reason, fun(N) -> N + 1 end, 1, Skipped)}.

@@ -266,8 +266,10 @@ ready(Remora, Other) ->
 %% The ready line is flat JSON, and OTP 25 has no JSON reader: one expression finds a field in it.
 field(Line, Key) ->
     Pattern = ["\"", atom_to_list(Key), "\"\\s*:\\s*(?:\"([^\"]*)\"|([0-9]+))"],
-    {match, Groups} = re:run(Line, Pattern, [{capture, all_but_first, list}]),
-    lists:append(Groups).
+    case re:run(Line, Pattern, [{capture, all_but_first, list}]) of
+        {match, Groups} -> lists:append(Groups);
+        nomatch -> error({no_field_in_ready_line, Key, Line})
+    end.
 
 remora_program() -> os:getenv("REMORA_BIN", "priv/remora").
 testnode_program() -> os:getenv("REMORA_TESTNODE", "build/release/test/support/testnode").
