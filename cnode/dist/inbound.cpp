@@ -86,10 +86,10 @@ std::optional<frame_failure> inbound::read_atom_header(base::cursor& in) {
     if (!in.ok()) return failure(frame_error::bad_header);
     if ((entry & 8U) != 0) {
       if (auto const problem = new_cache_entry(in, long_atoms, slot)) return problem;
-    } else if (cache_[slot].empty()) {
+    } else if (!cache_[slot]) { // '' is an atom like others
       return failure(frame_error::empty_cache_slot);
     }
-    atoms_.push_back(cache_[slot]);
+    atoms_.push_back(*cache_[slot]);
   }
   return std::nullopt;
 }

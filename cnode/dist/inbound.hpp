@@ -101,7 +101,7 @@ private:
   bool header_negotiated_;
   inbound_limits limits_;
   etf::reader reader_;
-  std::vector<etf::atom> cache_; // cache_slots of them from the first cached atom on
+  std::vector<std::optional<etf::atom>> cache_; // cache_slots of them from the first cached atom on
   std::vector<etf::atom> atoms_; // of the current header
   base::buffer control_;         // canonical control term of the current signal
   boost::unordered_flat_map<std::uint64_t, partial> partials_;

@@ -62,7 +62,9 @@ asio::awaitable<void> driver::dial(node::connection_id id, std::string node) {
   lookup_result found;
   if (options_.peer_port) {
     auto host = co_await resolve(node.substr(node.find('@') + 1));
-    found = {.port = *options_.peer_port, .addresses = std::move(host.addresses), .error = std::move(host.error)};
+    found.port = *options_.peer_port;
+    found.addresses = std::move(host.addresses);
+    found.error = std::move(host.error);
   } else {
     found = co_await lookup(node, options_.epmd_port);
   }

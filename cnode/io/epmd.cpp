@@ -40,12 +40,14 @@ asio::awaitable<answered> ask(tcp::socket& socket, base::buffer request, std::fu
 
 // epmd's port on each of a host's addresses, the first that accepts.
 struct at_epmd {
+  explicit at_epmd(asio::any_io_executor const& executor) : socket(executor) {}
   tcp::socket socket;
   std::vector<asio::ip::address> addresses;
   std::string error;
 };
 asio::awaitable<at_epmd> connect_epmd(std::string host, std::uint16_t epmd_port) {
-  at_epmd out{tcp::socket(co_await asio::this_coro::executor), {}, {}};
+  auto const executor = co_await asio::this_coro::executor;
+  at_epmd out(executor);
   auto found = co_await resolve(host);
   out.addresses = found.addresses;
   out.error = found.error;
@@ -99,6 +101,12 @@ asio::awaitable<names_result> names(std::string host, std::uint16_t epmd_port) {
   co_return out;
 }
 
+namespace {
+std::vector<asio::ip::address> local_addresses() {
+  return {asio::ip::address_v4::loopback(), asio::ip::address_v6::loopback()};
+}
+} // namespace
+
 registration::registration(asio::io_context& context, std::string name, std::uint16_t port, std::uint16_t epmd_port,
                            listener told)
     : machine_(std::move(name), port), epmd_port_(epmd_port), told_(std::move(told)), socket_(context), timer_(context) {}
@@ -143,8 +151,7 @@ void registration::carry_out(std::vector<dist::epmd::registration::effect>& effe
 
 asio::awaitable<void> registration::session(std::shared_ptr<registration> /*keeps this alive*/) {
   std::vector<dist::epmd::registration::effect> effects;
-  std::vector<asio::ip::address> const local{asio::ip::address_v4::loopback(), asio::ip::address_v6::loopback()};
-  auto c = co_await connect_any(local, epmd_port_);
+  auto c = co_await connect_any(local_addresses(), epmd_port_);
   if (stopped_) co_return;
   if (!c.socket.is_open() && !ever_registered_) told_(news::unreachable, 0, c.error);
   if (c.socket.is_open()) {

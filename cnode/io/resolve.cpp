@@ -7,10 +7,13 @@ namespace remora::io {
 asio::awaitable<resolved> resolve(std::string host) {
   error_code ec;
   auto const literal = asio::ip::make_address(host, ec);
-  if (!ec) co_return resolved{{literal}, {}};
+  resolved out;
+  if (!ec) {
+    out.addresses.push_back(literal);
+    co_return out;
+  }
   tcp::resolver resolver(co_await asio::this_coro::executor);
   auto [problem, found] = co_await resolver.async_resolve(host, "", as_result);
-  resolved out;
   if (problem) {
     out.error = fmt::format("the host {} cannot be resolved: {}", host, problem.message());
     co_return out;
@@ -25,7 +28,7 @@ asio::awaitable<resolved> resolve(std::string host) {
 
 asio::awaitable<connected> connect_any(std::vector<asio::ip::address> addresses, std::uint16_t port) {
   auto const executor = co_await asio::this_coro::executor;
-  connected out{tcp::socket(executor), {}};
+  connected out(executor);
   for (auto const& address : addresses) {
     tcp::socket socket(executor);
     auto [ec] = co_await socket.async_connect({address, port}, as_result);

@@ -16,6 +16,7 @@ asio::awaitable<resolved> resolve(std::string host);
 
 // Connects to the first address that answers. `error` says what each of them said.
 struct connected {
+  explicit connected(asio::any_io_executor const& executor) : socket(executor) {}
   tcp::socket socket;
   std::string error;
 };

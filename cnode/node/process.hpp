@@ -61,15 +61,13 @@ enum class send_status : std::uint8_t {
 // Why a call has no answer. The reasons are OTP's: timeout, noproc, {nodedown, Node}, or what the server died of.
 class call_failure {
 public:
+  call_failure() = default; // declared, so that a term alone does not make one
   static call_failure because(etf::term reason) {
     call_failure f;
     f.reason = std::move(reason);
     return f;
   }
   etf::term reason;
-
-private: // so that a result of a term is not one of a failure by accident
-  call_failure() = default;
 };
 using call_result = base::result<etf::term, call_failure>;
 

@@ -22,14 +22,17 @@ etf::term stack_of(etf::atom const& module, etf::atom const& function, etf::view
   return make(lst(tup(module, function, arguments, std::vector<int>{})));
 }
 
-outcome error_of(std::string_view reason, etf::term stack) {
-  return {.ended = outcome::how::error, .value = make(am(reason)), .stack = std::move(stack)};
+// Made by functions, not in braces within the coroutine: GCC 12 destroys the parts of such an aggregate twice.
+outcome error_of(etf::term reason, etf::term stack) {
+  return {.ended = outcome::how::error, .value = std::move(reason), .stack = std::move(stack)};
 }
+outcome returned(etf::term value) { return {.ended = outcome::how::returned, .value = std::move(value), .stack = {}}; }
+outcome exited(etf::term reason) { return {.ended = outcome::how::exit, .value = std::move(reason), .stack = {}}; }
 
 outcome raised_outcome(node::raised const& r, etf::term stack) {
   switch (r.how) {
-  case node::raised::kind::error: return {.ended = outcome::how::error, .value = r.reason, .stack = std::move(stack)};
-  case node::raised::kind::exit: return {.ended = outcome::how::exit, .value = r.reason, .stack = {}};
+  case node::raised::kind::error: return error_of(r.reason, std::move(stack));
+  case node::raised::kind::exit: return exited(r.reason);
   case node::raised::kind::throw_: return {.ended = outcome::how::threw, .value = r.reason, .stack = {}};
   }
   return {};
@@ -39,19 +42,18 @@ outcome raised_outcome(node::raised const& r, etf::term stack) {
 
 node::task<outcome> call_function(node::self me, etf::atom module, etf::atom function, etf::term arguments) {
   std::size_t count = 0;
-  if (!proper_list(arguments, count)) co_return error_of("badarg", make(std::vector<int>{}));
+  if (!proper_list(arguments, count)) co_return error_of(make(am("badarg")), make(std::vector<int>{}));
   auto const* const f = me.node().functions().find(module.text(), function.text(), count);
-  if (f == nullptr) co_return error_of("undef", stack_of(module, function, arguments));
+  if (f == nullptr) co_return error_of(make(am("undef")), stack_of(module, function, arguments));
   try {
-    co_return outcome{.ended = outcome::how::returned, .value = co_await (*f)(me, arguments), .stack = {}};
+    auto value = co_await (*f)(me, arguments);
+    co_return returned(std::move(value));
   } catch (node::raised const& r) {
     co_return raised_outcome(r, stack_of(module, function, arguments));
   } catch (node::exit_process const& e) {
-    co_return outcome{.ended = outcome::how::exit, .value = e.reason, .stack = {}};
+    co_return exited(e.reason);
   } catch (std::exception const& e) { // a bug of that function; the caller hears of it as of any error
-    co_return outcome{.ended = outcome::how::error,
-                      .value = make(tup(am("cpp_exception"), e.what())),
-                      .stack = stack_of(module, function, arguments)};
+    co_return error_of(make(tup(am("cpp_exception"), e.what())), stack_of(module, function, arguments));
   }
 }
 
