@@ -19,6 +19,10 @@ main([What]) ->
         "format" -> [format(F, A) || {F, A} <- formats()]
     end.
 
+%% A large map is encoded in the reverse of the order in which it is printed.
+terms(T) when is_map(T), map_size(T) > 32 ->
+    Pairs = maps:fold(fun(K, V, Reversed) -> [io_lib:format("~tw => ~tw", [K, V]) | Reversed] end, [], T),
+    line([["#{", lists:join($,, Pairs), "}"], hex(T)]);
 terms(T) -> line([io_lib:format("~tw", [T]), hex(T)]).
 
 identifier(Text, Bytes) -> line([Text, hex(binary_to_term(Bytes))]).
@@ -76,7 +80,7 @@ identifiers() ->
     [{"#Pid<a@h.1.2.3>", <<131, 88, Node/binary, 1:32, 2:32, 3:32>>},
      {"#Pid<'a@host.example'.4294967295.4294967295.4294967295>", <<131, 88, Long/binary, -1:32, -1:32, -1:32>>},
      {"#Pid<'a@127.0.0.1'.7.0.4>", <<131, 88, Ip/binary, 7:32, 0:32, 4:32>>},
-     {"#Pid<'é@h'.7.0.4>", <<131, 88, 119, 4, "é@h"/utf8, 7:32, 0:32, 4:32>>},
+     {"#Pid<é@h.7.0.4>", <<131, 88, 119, 4, "é@h"/utf8, 7:32, 0:32, 4:32>>},
      {"#Port<a@h.5.9>", <<131, 89, Node/binary, 5:32, 9:32>>},
      {"#Port<a@h.268435455.9>", <<131, 120, Node/binary, 16#fffffff:64, 9:32>>},
      {"#Port<a@h.268435456.9>", <<131, 120, Node/binary, 16#10000000:64, 9:32>>},
