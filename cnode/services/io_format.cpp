@@ -247,9 +247,11 @@ private:
   }
 
   bool character_argument(view arg, control const& c) {
-    auto const value = arg.integer();
+    auto const value = etf::as_big_integer(arg);
     if (!value) return false;
-    auto const code_point = c.unicode ? *value : *value & 0xff;
+    std::uint32_t const low = value->magnitude.empty() ? 0 : value->magnitude.front();
+    if (!c.unicode) return repeated_character((value->negative ? 0 - low : low) & 0xffU, c);
+    auto const code_point = arg.integer().value_or(-1);
     std::string ignored;
     if (code_point < 0 || code_point > 0x10ffff ||
         !base::append_utf8(ignored, static_cast<std::uint32_t>(code_point)))
