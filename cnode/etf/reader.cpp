@@ -519,14 +519,16 @@ base::result<std::size_t, term_error> reader::validate(base::bytes_view bytes, s
 base::result<std::size_t, term_error> reader::read(base::bytes_view bytes, std::span<atom const> cached,
                                                    base::buffer& out) {
   auto const size = validate(bytes, cached);
-  if (size) {
-    out.reserve(out.size() + *size);
-    copier copy(bytes.first(*size), cached, out);
-    for (auto const& r : rewrites_) copy.apply(r);
-    copy.until(*size);
-  }
-  if (rewrites_.capacity() > rewrites_kept_max) rewrites_ = {};
+  if (size) copy(bytes.first(*size), cached, out);
   return size;
+}
+
+void reader::copy(base::bytes_view term, std::span<atom const> cached, base::buffer& out) {
+  out.reserve(out.size() + term.size());
+  copier copy_of(term, cached, out);
+  for (auto const& r : rewrites_) copy_of.apply(r);
+  copy_of.until(term.size());
+  if (rewrites_.capacity() > rewrites_kept_max) rewrites_ = {};
 }
 
 } // namespace remora::etf

@@ -70,6 +70,8 @@ public:
   // The walk alone: how long the term at the front is. Whether it is canonical as it stands is canonical().
   base::result<std::size_t, term_error> validate(base::bytes_view bytes, std::span<atom const> cached);
   bool canonical() const { return canonical_; }
+  // The copy alone, of the very term that was validated last.
+  void copy(base::bytes_view term, std::span<atom const> cached, base::buffer& out);
 
 private:
   class walk;

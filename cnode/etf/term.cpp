@@ -175,13 +175,19 @@ std::optional<bool> view::boolean() const {
   return std::nullopt;
 }
 
-std::optional<pid> view::as_pid() const {
+std::optional<borrowed_pid> view::borrow_pid() const {
   if (bytes_.empty() || bytes_[0] != tag::new_pid) return std::nullopt;
   std::uint8_t const* const at = bytes_.data() + 1 + atom_size(bytes_.data() + 1);
-  return pid{.node = atom(atom_at(bytes_.data() + 1)),
-             .id = load_be<std::uint32_t>(at),
-             .serial = load_be<std::uint32_t>(at + 4),
-             .creation = load_be<std::uint32_t>(at + 8)};
+  return borrowed_pid{.node = atom_at(bytes_.data() + 1),
+                      .id = load_be<std::uint32_t>(at),
+                      .serial = load_be<std::uint32_t>(at + 4),
+                      .creation = load_be<std::uint32_t>(at + 8)};
+}
+
+std::optional<pid> view::as_pid() const {
+  auto const p = borrow_pid();
+  if (!p) return std::nullopt;
+  return pid{.node = atom(p->node), .id = p->id, .serial = p->serial, .creation = p->creation};
 }
 
 std::optional<port> view::as_port() const {
@@ -223,7 +229,8 @@ std::optional<std::uint32_t> view::arity() const {
   return std::nullopt;
 }
 
-bool view::tuple_elements(view* elements, std::size_t count) const {
+bool view::tuple_elements(std::span<view> elements) const {
+  std::size_t const count = elements.size();
   if (arity() != count) return false;
   auto rest = bytes_.subspan(bytes_[0] == tag::small_tuple ? 2 : 5);
   for (std::size_t i = 0; i + 1 < count; ++i) { // the last one ends where the tuple ends

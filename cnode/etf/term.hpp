@@ -44,6 +44,14 @@ enum class kind : std::uint8_t {
 class list_view;
 class map_view;
 
+// A pid whose node lives in the bytes of the term.
+struct borrowed_pid {
+  std::string_view node;
+  std::uint32_t id = 0;
+  std::uint32_t serial = 0;
+  std::uint32_t creation = 0;
+};
+
 class view {
 public:
   view() = default; // no term at all; only for assignment
@@ -70,15 +78,19 @@ public:
 
   // The node of a pid, port or reference, without making an atom.
   std::optional<std::string_view> node_text() const;
+  // All of a pid, likewise.
+  std::optional<borrowed_pid> borrow_pid() const;
 
   std::optional<std::uint32_t> arity() const; // of a tuple
   // All elements of a tuple of exactly N.
   template <std::size_t N>
   std::optional<std::array<view, N>> tuple() const {
     std::array<view, N> elements;
-    if (!tuple_elements(elements.data(), N)) return std::nullopt;
+    if (!tuple_elements(elements)) return std::nullopt;
     return elements;
   }
+  // The same for an arity known at run time; false when the tuple has another.
+  bool tuple_elements(std::span<view> elements) const;
   std::optional<view> element(std::uint32_t index) const; // of a tuple, from 0
 
   std::optional<list_view> list() const; // [], lists, and strings (107) alike
@@ -93,8 +105,6 @@ public:
   friend bool operator==(view a, view b) { return base::as_text(a.bytes_) == base::as_text(b.bytes_); }
 
 private:
-  bool tuple_elements(view* elements, std::size_t count) const;
-
   base::bytes_view bytes_;
 };
 

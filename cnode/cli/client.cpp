@@ -1,0 +1,262 @@
+#include "cli/client.hpp"
+
+#include "cli/cookie.hpp"
+#include "cli/exit_code.hpp"
+#include "cli/log.hpp"
+#include "cli/settings.hpp"
+#include "etf/json.hpp"
+#include "etf/parse.hpp"
+#include "etf/reader.hpp"
+#include "io/clock.hpp"
+#include "io/epmd.hpp"
+#include "remora.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <unistd.h>
+
+namespace remora::cli {
+
+namespace {
+
+using etf::am;
+using etf::make;
+using etf::tup;
+
+void print_line(std::string const& text) { std::printf("%s\n", text.c_str()); }
+
+void print_term(client_options const& o, etf::view term) {
+  print_line(o.json ? etf::to_json(term) : etf::print(term, {.bytes_max = etf::json_bytes_max}));
+}
+
+int refused(std::string const& why, exit_code code = exit_failed) {
+  complain(why);
+  return code;
+}
+
+base::duration timeout_of(client_options const& o) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(o.timeout * 1000));
+}
+
+// One visit: joins, runs `work`, leaves. What stood in the way of a connection is collected as a sentence.
+class visit {
+public:
+  visit(client_options const& o, std::string node) : options_(o), node_(std::move(node)) {}
+
+  // What `work` answers is the exit code.
+  template <class Work> int run(Work work) {
+    if (!etf::is_node_name(node_) || !etf::is_atom_text(base::as_bytes(node_)))
+      return refused(fmt::format("{} is no node name; a node name is NAME@HOST", node_), exit_usage);
+    auto cookie = find_cookie(options_.cookie_file);
+    if (!cookie) return refused(cookie.error(), exit_usage);
+    runtime us({.name = fmt::format("remora-{}-{:08x}@{}", getpid(), static_cast<std::uint32_t>(io::entropy()),
+                                    node_.substr(node_.find('@') + 1)),
+                .cookie = *cookie,
+                .hidden = true,
+                .listen = {},
+                .port = static_cast<std::uint16_t>(options_.port),
+                .accept = false,
+                .epmd = options_.port == 0,
+                .epmd_port = epmd_port_of(options_.epmd_port),
+                .net_tick_time = 60,
+                .net_setup_time = timeout_of(options_),
+                .lifeline_stdin = false,
+                .limits = {}});
+    us.on_event([this](io::event const& e) { hear(e); });
+    int code = exit_failed;
+    us.spawn([&](node::self me) -> node::task<> {
+      connected_ = co_await me.connect(etf::atom(node_));
+      if (connected_) code = co_await work(me);
+      us.stop();
+    });
+    us.run();
+    return connected_ ? code : refused(no_connection());
+  }
+
+private:
+  void hear(io::event const& e) {
+    if (e.name == "output") {
+      std::fputs(e.text.c_str(), stderr); // what a called function prints is not its result
+      return;
+    }
+    if (e.name != "handshake_failed" && e.name != "dial_failed") return;
+    if (!why_.empty()) return; // the first cause
+    for (auto const& [key, value] : e.fields)
+      if ((key == "reason" || key == "detail") && !value.empty()) why_ += (why_.empty() ? "" : ": ") + value;
+    handshake_ = e.name == "handshake_failed";
+  }
+
+  std::string no_connection() const {
+    auto text = fmt::format("cannot connect to {}: {}", node_, why_.empty() ? "it did not answer in time" : why_);
+    if (handshake_ && why_.starts_with("connection_closed"))
+      text = fmt::format("{} closed the connection during the handshake; most likely its cookie differs from this one: check "
+                         "--cookie-file, REMORA_COOKIE or ~/.erlang.cookie",
+                         node_);
+    return text;
+  }
+
+  client_options const& options_;
+  std::string node_;
+  std::string why_;
+  bool handshake_ = false;
+  bool connected_ = false;
+};
+
+// {error, {exception, undef, [{M,F,A,[]}]}} and its kin as a sentence.
+std::string why_failed(std::string const& what, etf::view reason) {
+  return fmt::format("{} failed: {}", what, etf::print(reason));
+}
+
+bool is_undefined(etf::view reason) {
+  auto const outer = reason.tuple<2>();
+  if (!outer) return false;
+  auto const inner = (*outer)[1].tuple<3>();
+  return inner && (*inner)[1].is_atom("undef");
+}
+
+// nodes(Kind) of a peer, without us.
+node::task<node::call_result> peers_of(node::self me, etf::atom peer, std::string_view kind, base::duration timeout) {
+  auto const arguments = make(etf::lst(am(kind)));
+  co_return co_await me.rpc(peer, "erlang", "nodes", arguments, timeout);
+}
+
+std::vector<std::string> atom_names(etf::view list, std::string_view except) {
+  std::vector<std::string> out;
+  auto walk = list.list();
+  while (walk) {
+    auto const item = walk->next();
+    if (!item) break;
+    if (auto const text = item->atom_text(); text && *text != except) out.emplace_back(*text);
+  }
+  return out;
+}
+
+etf::term to_atoms(std::vector<std::string> const& names) {
+  etf::builder b;
+  b.list(names.size());
+  for (auto const& n : names) b.atom(n);
+  return b.nil().take();
+}
+
+} // namespace
+
+int ping(client_options const& o, std::string const& node) {
+  auto const started = io::now();
+  return visit(o, node).run([&](node::self me) -> node::task<int> {
+    auto const request = make(tup(am("is_auth"), me.node().name()));
+    auto const answer = co_await me.call(node::destination("net_kernel", node), request, timeout_of(o));
+    if (!answer) co_return refused(why_failed(fmt::format("pinging {}", node), answer.error().reason));
+    if (!(*answer)->is_atom("yes")) co_return refused(fmt::format("{} answered {} instead of yes", node, etf::print(*answer)));
+    double const ms = std::chrono::duration<double, std::milli>(io::now() - started).count();
+    if (o.json) {
+      etf::builder b;
+      b.map(3).atom("node").binary(node).atom("answer").binary("pong").atom("ms").floating(ms);
+      print_term(o, b.take());
+    } else {
+      print_line(fmt::format("pong from {} in {:.1f} ms", node, ms));
+    }
+    co_return exit_ok;
+  });
+}
+
+int names(client_options const& o, std::string const& host) {
+  io::asio::io_context context;
+  io::names_result found;
+  bool done = false;
+  io::asio::co_spawn(
+      context,
+      [&]() -> io::asio::awaitable<void> {
+        found = co_await io::names(host, epmd_port_of(o.epmd_port));
+        done = true;
+      },
+      io::rethrow);
+  context.run_for(std::chrono::duration_cast<std::chrono::milliseconds>(timeout_of(o)));
+  if (!done) return refused(fmt::format("epmd on {} port {} did not answer within {} s", host, epmd_port_of(o.epmd_port), o.timeout));
+  if (!found.error.empty()) return refused(found.error + "; start it with `epmd -daemon`, or give its port with --epmd-port");
+  if (!o.json) {
+    for (auto const& n : found.names) print_line(fmt::format("{} at port {}", n.name, n.port));
+    return exit_ok;
+  }
+  etf::builder b;
+  b.list(found.names.size());
+  for (auto const& n : found.names) b.map(2).atom("name").binary(n.name).atom("port").integer(n.port);
+  b.nil();
+  print_term(o, b.take());
+  return exit_ok;
+}
+
+int nodes(client_options const& o, std::string const& node) {
+  return visit(o, node).run([&](node::self me) -> node::task<int> {
+    auto const peer = etf::atom(node);
+    auto const visible = co_await peers_of(me, peer, "visible", timeout_of(o));
+    if (!visible) co_return refused(why_failed(fmt::format("asking {} for its nodes", node), visible.error().reason));
+    auto const hidden = co_await peers_of(me, peer, "hidden", timeout_of(o));
+    if (!hidden) co_return refused(why_failed(fmt::format("asking {} for its hidden nodes", node), hidden.error().reason));
+    auto const seen = atom_names(*visible, {});
+    auto const unseen = atom_names(*hidden, me.node().name().text());
+    if (o.json) {
+      etf::builder b;
+      b.map(3).atom("node").binary(node);
+      b.atom("visible").copy(to_atoms(seen)).atom("hidden").copy(to_atoms(unseen));
+      print_term(o, b.take());
+    } else {
+      for (auto const& n : seen) print_line(n);
+      for (auto const& n : unseen) print_line(n + " (hidden)");
+    }
+    co_return exit_ok;
+  });
+}
+
+namespace {
+
+// What a plain OTP node can say of itself.
+node::task<int> otp_status(node::self me, client_options const& o, std::string const& node) {
+  auto const peer = etf::atom(node);
+  auto const ask = [&](std::string function, etf::term arguments) {
+    return me.rpc(peer, "erlang", std::move(function), std::move(arguments), timeout_of(o));
+  };
+  auto const release = co_await ask("system_info", make(etf::lst(am("otp_release"))));
+  auto const count = co_await ask("system_info", make(etf::lst(am("process_count"))));
+  auto const peers = co_await ask("nodes", make(std::vector<int>{}));
+  if (!release || !count || !peers) co_return refused(fmt::format("{} has no remora:status/0 and is no OTP node that answers either", node));
+  etf::builder b;
+  b.map(4).atom("node").atom(node).atom("otp_release").copy(*release);
+  b.atom("processes").copy(*count).atom("visible").copy(*peers);
+  print_term(o, b.take());
+  co_return exit_ok;
+}
+
+} // namespace
+
+int status(client_options const& o, std::string const& node) {
+  return visit(o, node).run([&](node::self me) -> node::task<int> {
+    auto const answer = co_await me.rpc(etf::atom(node), "remora", "status", make(std::vector<int>{}), timeout_of(o));
+    if (answer) {
+      print_term(o, *answer);
+      co_return exit_ok;
+    }
+    if (is_undefined(answer.error().reason)) co_return co_await otp_status(me, o, node);
+    co_return refused(why_failed(fmt::format("asking {} for its status", node), answer.error().reason));
+  });
+}
+
+int call(client_options const& o, std::string const& node, std::string const& module, std::string const& function,
+         std::vector<std::string> const& arguments) {
+  std::vector<etf::term> terms;
+  for (auto const& text : arguments) {
+    auto parsed = etf::parse_arguments(text);
+    if (!parsed)
+      return refused(fmt::format("the argument {} is no Erlang term: {}", text, etf::describe(parsed.error())), exit_usage);
+    for (auto& t : *parsed) terms.push_back(std::move(t));
+  }
+  if (terms.size() > 255) return refused("a function has at most 255 arguments", exit_usage);
+  return visit(o, node).run([&](node::self me) -> node::task<int> {
+    auto const answer = co_await me.rpc(etf::atom(node), module, function, make(terms), timeout_of(o));
+    if (!answer) co_return refused(why_failed(fmt::format("{}:{}/{} on {}", module, function, terms.size(), node), answer.error().reason));
+    print_term(o, *answer);
+    co_return exit_ok;
+  });
+}
+
+} // namespace remora::cli

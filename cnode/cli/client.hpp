@@ -1,0 +1,27 @@
+// The client commands: each joins as a short-lived hidden node, asks, prints, and leaves.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace remora::cli {
+
+struct client_options {
+  std::string cookie_file;
+  std::int64_t epmd_port = 0; // 0: ERL_EPMD_PORT, else 4369
+  std::int64_t port = 0;      // not 0: without epmd, the peer listens here
+  double timeout = 7;         // s
+  bool json = false;
+};
+
+// Each answers the exit code.
+int ping(client_options const& o, std::string const& node);
+int names(client_options const& o, std::string const& host);
+int nodes(client_options const& o, std::string const& node);
+int status(client_options const& o, std::string const& node);
+int call(client_options const& o, std::string const& node, std::string const& module, std::string const& function,
+         std::vector<std::string> const& arguments);
+
+} // namespace remora::cli

@@ -1,0 +1,91 @@
+#include "cli/run.hpp"
+
+#include "cli/exit_code.hpp"
+
+#include <CLI/CLI.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include <cstdio>
+
+namespace remora::cli {
+
+namespace {
+
+void print_ready(runtime_options const& options, runtime::ready_info const& info) {
+  boost::json::object line{{"event", "ready"},
+                           {"node", options.name},
+                           {"port", info.port},
+                           {"creation", info.creation},
+                           {"version", std::string(version())}};
+  std::printf("%s\n", boost::json::serialize(line).c_str());
+  std::fflush(stdout);
+}
+
+int exit_code_of(run_status status) {
+  switch (status) {
+  case run_status::left: return exit_ok;
+  case run_status::name_taken: return exit_name_taken;
+  case run_status::no_epmd: return exit_no_epmd;
+  case run_status::address_in_use: return exit_address_in_use;
+  case run_status::bad_address: return exit_address;
+  case run_status::bad_lifeline: return exit_usage;
+  }
+  return exit_failed;
+}
+
+} // namespace
+
+void add_run_options(CLI::App& app, settings& s, std::string& config) {
+  app.add_option("--name", s.name, "Long node name NAME@HOST");
+  app.add_option("--sname", s.sname, "Short node name NAME; the host is this machine's");
+  app.add_flag("--hidden", s.hidden, "Do not appear in nodes() of peers");
+  app.add_option("--cookie-file", s.cookie_file, "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
+  app.add_option("--listen", s.listen, "IP address to listen on");
+  app.add_option("--port", s.port, "Port to listen on; 0 lets the system choose");
+  app.add_option("--epmd-port", s.epmd_port, "Port of epmd; else ERL_EPMD_PORT, else 4369");
+  app.add_flag("--no-epmd", s.no_epmd, "No epmd: every node listens on --port");
+  app.add_option("--net-ticktime", s.net_tick_time, "Silence after which a peer is lost, in s; the same on all nodes");
+  app.add_option("--net-setuptime", s.net_setup_time, "Time for each phase of a handshake, in s");
+  app.add_option("--lifeline", s.lifeline, "`stdin`: leave when standard input ends");
+  app.add_option("--config", config, "TOML file with these settings; the command line wins");
+  app.add_option("--log-level", s.log_level, "debug, info, notice, warning, error or none");
+  app.add_option("--log-format", s.log_format, "text or json");
+}
+
+std::optional<int> parse_command_line(CLI::App& app, int argc, char const* const* argv, settings& s, std::string& config) {
+  try {
+    app.parse(argc, argv);
+    if (config.empty()) return std::nullopt;
+    s = {};
+    if (auto const read = read_config(config, s); !read) {
+      complain(read.error());
+      return exit_usage;
+    }
+    app.parse(argc, argv); // again, over the file
+    return std::nullopt;
+  } catch (CLI::Success const& e) {
+    return app.exit(e);
+  } catch (CLI::ParseError const& e) {
+    complain(std::string(e.what()) + "; see --help");
+    return exit_usage;
+  }
+}
+
+int run(settings const& s, std::function<void(runtime&)> const& prepare) {
+  auto options = to_runtime_options(s);
+  if (!options) {
+    complain(options.error());
+    return exit_usage;
+  }
+  open_log({.level = s.log_level, .format = s.log_format});
+  runtime node(*options);
+  node.on_event(log);
+  node.on_ready([&](runtime::ready_info const& info) { print_ready(*options, info); });
+  if (prepare) prepare(node);
+  auto const result = node.run();
+  if (result.status != run_status::left) complain(result.detail);
+  return exit_code_of(result.status);
+}
+
+} // namespace remora::cli

@@ -1,0 +1,45 @@
+// What `remora run` can be told, on the command line and in a TOML file: one table of settings for both, so that a
+// wrong one is refused with the list of right ones. The command line wins.
+#pragma once
+
+#include "base/result.hpp"
+#include "cli/log.hpp"
+#include "io/runtime.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace remora::cli {
+
+struct settings {
+  std::string name;
+  std::string sname;
+  std::string cookie_file;
+  std::string listen;
+  std::string lifeline; // "stdin" or empty
+  std::string log_level = "info";
+  std::string log_format = "text";
+  bool hidden = false;
+  bool no_epmd = false;
+  std::int64_t port = 0;
+  std::int64_t epmd_port = 0; // 0: ERL_EPMD_PORT, else 4369
+  std::int64_t net_tick_time = 60;
+  double net_setup_time = 7; // s
+  std::int64_t outbox_high_mark = 1U << 20U;
+  std::int64_t outbox_low_mark = 256U << 10U;
+  std::int64_t outbox_bytes_max = 192U << 20U;
+  std::int64_t message_bytes_max = 192U << 20U;
+  std::int64_t mailbox_bytes_max = 8U << 20U;
+  std::int64_t processes_max = 262'144;
+};
+
+// Reads the file over `into`; the error is a sentence with the line.
+base::result<void, std::string> read_config(std::string const& path, settings& into);
+
+// Checks them and makes the runtime's options of them; reads the cookie.
+base::result<runtime_options, std::string> to_runtime_options(settings const& s);
+
+std::uint16_t epmd_port_of(std::int64_t given); // 0: ERL_EPMD_PORT, else 4369
+std::string short_host();                       // of this machine
+
+} // namespace remora::cli

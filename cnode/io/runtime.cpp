@@ -1,0 +1,245 @@
+#include "io/runtime.hpp"
+
+#include "io/clock.hpp"
+#include "io/driver.hpp"
+#include "io/epmd.hpp"
+#include "services/services.hpp"
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <csignal>
+#include <unistd.h>
+
+namespace remora {
+
+namespace {
+
+constexpr std::uint32_t creation_min = 4;
+constexpr auto leave_time = std::chrono::seconds(2); // after that the program ends with connections still open
+
+std::uint32_t random_creation() {
+  return static_cast<std::uint32_t>(creation_min + io::entropy() % (UINT32_MAX - creation_min));
+}
+
+node::core_options core_options_of(runtime_options const& o) {
+  node::core_options out{.name = o.name,
+                         .hidden = o.hidden,
+                         .cookie = o.cookie,
+                         .seed = io::entropy(),
+                         .setup_time = o.net_setup_time,
+                         .limits = o.limits};
+  out.limits.connection.tick_time = std::chrono::seconds(o.net_tick_time);
+  return out;
+}
+
+io::driver_options driver_options_of(runtime_options const& o) {
+  return {.epmd_port = o.epmd_port,
+          .peer_port = o.epmd ? std::nullopt : std::optional(o.port),
+          .setup_time = o.net_setup_time};
+}
+
+// A node whose name nobody elsewhere could dial need not be open to elsewhere.
+io::asio::ip::address listen_address(runtime_options const& o, boost::system::error_code& ec) {
+  namespace ip = io::asio::ip;
+  if (!o.listen.empty()) return ip::make_address(o.listen, ec);
+  auto const host = o.name.substr(o.name.find('@') + 1);
+  boost::system::error_code not_literal;
+  auto const literal = ip::make_address(host, not_literal);
+  if (!not_literal && literal.is_loopback()) return literal;
+  if (!not_literal && literal.is_v6()) return ip::address_v6::any();
+  if (host == "localhost") return ip::address_v4::loopback();
+  return ip::address_v4::any(); // as OTP's inet_tcp_dist
+}
+
+} // namespace
+
+std::string_view version() { return REMORA_VERSION; }
+
+struct runtime::parts {
+  explicit parts(runtime_options o)
+      : options(std::move(o)), core(core_options_of(options)),
+        driver(context, core, driver_options_of(options), [this](node::effect const& e) { tell(io::to_event(e)); }),
+        signals(context), leave_timer(context), lifeline(context) {}
+
+  void tell(io::event const& e) {
+    if (event) event(e);
+  }
+  void fail(run_status status, std::string detail) {
+    result = {.status = status, .detail = std::move(detail)};
+    context.stop();
+  }
+  bool listen();
+  void start_registration();
+  void on_registration(io::registration::news news, std::uint32_t creation, std::string const& detail);
+  void begin(std::uint32_t creation);
+  void watch_signals();
+  bool watch_lifeline();
+  io::asio::awaitable<void> read_lifeline();
+  void leave();
+  void wait_until_closed();
+
+  runtime_options options;
+  io::asio::io_context context{1};
+  node::core core;
+  io::driver driver;
+  std::shared_ptr<io::registration> registration;
+  io::asio::signal_set signals;
+  io::asio::steady_timer leave_timer;
+  io::asio::posix::stream_descriptor lifeline;
+  std::optional<io::tcp::acceptor> acceptor;
+  std::uint16_t port = 0;
+  bool started = false;
+  bool leaving = false;
+  base::time_point leave_until;
+  std::function<void(ready_info const&)> ready;
+  std::function<void(io::event const&)> event;
+  run_result result;
+};
+
+runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::move(options))) {
+  services::install(parts_->core, {.version = std::string(version()), .net_tick_time = parts_->options.net_tick_time});
+}
+
+runtime::~runtime() = default;
+
+node::core& runtime::node() { return parts_->core; }
+void runtime::on_ready(std::function<void(ready_info const&)> told) { parts_->ready = std::move(told); }
+void runtime::on_event(std::function<void(io::event const&)> told) { parts_->event = std::move(told); }
+void runtime::stop() { parts_->leave(); }
+
+run_result runtime::run() {
+  auto& p = *parts_;
+  p.watch_signals();
+  if (p.options.lifeline_stdin && !p.watch_lifeline()) return p.result;
+  if (!p.options.accept) {
+    p.begin(random_creation());
+  } else {
+    if (!p.listen()) return p.result;
+    if (p.options.epmd) p.start_registration();
+    else p.begin(random_creation());
+  }
+  p.context.run();
+  return p.result;
+}
+
+bool runtime::parts::listen() {
+  boost::system::error_code ec;
+  auto const address = listen_address(options, ec);
+  if (ec) {
+    fail(run_status::bad_address, fmt::format("--listen {} is no IP address; give one of this machine's", options.listen));
+    return false;
+  }
+  io::tcp::endpoint const endpoint(address, options.port);
+  io::tcp::acceptor a(context);
+  a.open(endpoint.protocol(), ec);
+  if (!ec) a.set_option(io::tcp::acceptor::reuse_address(true), ec);
+  if (!ec) a.bind(endpoint, ec);
+  if (!ec) a.listen(io::asio::socket_base::max_listen_connections, ec);
+  if (ec) {
+    bool const taken = ec == io::asio::error::address_in_use;
+    fail(taken ? run_status::address_in_use : run_status::bad_address,
+         fmt::format("cannot listen on {} port {}: {}; {}", address.to_string(), options.port, ec.message(),
+                     taken ? "stop what listens there, or choose another --port" : "choose another --listen address"));
+    return false;
+  }
+  port = a.local_endpoint().port();
+  acceptor.emplace(std::move(a));
+  return true;
+}
+
+void runtime::parts::start_registration() {
+  auto const name = options.name.substr(0, options.name.find('@'));
+  registration = std::make_shared<io::registration>(
+      context, name, port, options.epmd_port,
+      [this](io::registration::news news, std::uint32_t creation, std::string const& detail) {
+        on_registration(news, creation, detail);
+      });
+  registration->start();
+}
+
+void runtime::parts::on_registration(io::registration::news news, std::uint32_t creation, std::string const& detail) {
+  using what = io::registration::news;
+  switch (news) {
+  case what::registered: return begin(creation);
+  case what::refused:
+    return fail(run_status::name_taken,
+                fmt::format("epmd on port {} refused the name {}: {}; stop the other node, or choose another name",
+                            options.epmd_port, options.name, detail));
+  case what::unreachable:
+    return fail(run_status::no_epmd, fmt::format("no epmd on this machine ({}); start it with `epmd -daemon`, give its "
+                                                 "port with --epmd-port, or run with --no-epmd",
+                                                 detail));
+  case what::lost: return tell({io::level::warning, "epmd_lost", "epmd went away; registering again", {}});
+  case what::registered_again: return tell({io::level::notice, "epmd_back", "registered with epmd again", {}});
+  }
+}
+
+void runtime::parts::begin(std::uint32_t creation) {
+  if (leaving) return;
+  started = true;
+  core.start(creation, io::now());
+  if (acceptor) driver.serve(std::move(*acceptor));
+  driver.settle();
+  if (ready) ready({.port = port, .creation = creation});
+}
+
+void runtime::parts::watch_signals() {
+  for (int const number : {SIGTERM, SIGINT}) signals.add(number);
+  std::signal(SIGPIPE, SIG_IGN); // NOLINT(cert-err33-c): a closed socket or log pipe is an error value
+  signals.async_wait([this](boost::system::error_code ec, int number) {
+    if (ec) return;
+    tell({io::level::notice, "leaving", number == SIGINT ? "interrupted" : "asked to stop", {}});
+    leave();
+    signals.async_wait([this](boost::system::error_code again, int) {
+      if (!again) context.stop(); // asked twice: at once
+    });
+  });
+}
+
+bool runtime::parts::watch_lifeline() {
+  boost::system::error_code ec;
+  lifeline.assign(::dup(STDIN_FILENO), ec);
+  if (ec) {
+    fail(run_status::bad_lifeline, "--lifeline stdin: standard input is not a pipe, socket or terminal (" + ec.message() +
+                                       "); start it with one that stays open");
+    return false;
+  }
+  io::asio::co_spawn(context, read_lifeline(), io::rethrow);
+  return true;
+}
+
+io::asio::awaitable<void> runtime::parts::read_lifeline() {
+  std::array<char, 256> ignored;
+  while (true) {
+    auto [ec, count] = co_await lifeline.async_read_some(io::asio::buffer(ignored), io::as_result);
+    if (ec == io::asio::error::operation_aborted) co_return;
+    if (ec) break;
+  }
+  tell({io::level::notice, "leaving", "the lifeline ended", {}});
+  leave();
+}
+
+void runtime::parts::leave() {
+  if (std::exchange(leaving, true)) return;
+  if (registration) registration->stop();
+  driver.stop();
+  if (started) core.leave(io::now());
+  driver.settle();
+  leave_until = io::now() + leave_time;
+  wait_until_closed();
+}
+
+// Last words are being written; they have their own, shorter, time.
+void runtime::parts::wait_until_closed() {
+  if (driver.idle() || io::now() >= leave_until) return context.stop();
+  leave_timer.expires_after(std::chrono::milliseconds(1));
+  leave_timer.async_wait([this](boost::system::error_code ec) {
+    if (!ec) wait_until_closed();
+  });
+}
+
+} // namespace remora

@@ -1,0 +1,69 @@
+// The program: which command, and its options. Everything else is in cli/ and the rooms below it.
+#include "cli/client.hpp"
+#include "cli/run.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdlib>
+#include <exception>
+
+namespace {
+
+using namespace remora;
+
+void add_client_options(CLI::App& app, cli::client_options& o) {
+  app.add_option("--cookie-file", o.cookie_file, "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
+  app.add_option("--epmd-port", o.epmd_port, "Port of epmd; else ERL_EPMD_PORT, else 4369");
+  app.add_option("--port", o.port, "Port that the node listens on, where it runs without epmd");
+  app.add_option("--timeout", o.timeout, "Time for the connection and for each answer, in s")->check(CLI::Range(0.001, 86'400.0));
+  app.add_flag("--json", o.json, "Print JSON");
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("remora: a native companion for BEAM clusters");
+  app.set_version_flag("--version", std::string(version()));
+  app.require_subcommand(1);
+
+  cli::settings settings;
+  std::string config;
+  cli::client_options client;
+  std::string node;
+  std::string host = "127.0.0.1";
+  std::string module;
+  std::string function;
+  std::vector<std::string> arguments;
+
+  auto* const run = app.add_subcommand("run", "Join a cluster and serve until told to stop");
+  cli::add_run_options(*run, settings, config);
+
+  auto const command = [&](char const* name, char const* what, bool wants_node) {
+    auto* const sub = app.add_subcommand(name, what);
+    add_client_options(*sub, client);
+    if (wants_node) sub->add_option("NODE", node, "NAME@HOST")->required();
+    return sub;
+  };
+  auto* const ping = command("ping", "Ask a node whether it is there", true);
+  auto* const names = command("names", "List the names that epmd knows on a host", false);
+  names->add_option("HOST", host, "Host or address; this machine without it");
+  auto* const nodes = command("nodes", "List the nodes that a node is connected to", true);
+  auto* const status = command("status", "Show what a node says of itself", true);
+  auto* const call = command("call", "Call a function on a node", true);
+  call->add_option("MODULE", module)->required();
+  call->add_option("FUNCTION", function)->required();
+  call->add_option("ARGS", arguments, "Arguments as Erlang terms")->allow_extra_args();
+
+  if (auto const code = cli::parse_command_line(app, argc, argv, settings, config)) return *code;
+  try {
+    if (run->parsed()) return cli::run(settings);
+    if (ping->parsed()) return cli::ping(client, node);
+    if (names->parsed()) return cli::names(client, host);
+    if (nodes->parsed()) return cli::nodes(client, node);
+    if (status->parsed()) return cli::status(client, node);
+    if (call->parsed()) return cli::call(client, node, module, function, arguments);
+  } catch (std::exception const& e) { // out of start-up only: nothing in the loops throws
+    cli::complain(e.what());
+  }
+  return EXIT_FAILURE;
+}

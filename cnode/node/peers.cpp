@@ -1,0 +1,501 @@
+// The node's connections: who may come in, who is dialled, and what happens when one is lost (dist_util.erl,
+// net_kernel.erl; protocol.md 2.2, 3.10).
+#include "node/core.hpp"
+
+#include "base/check.hpp"
+#include "dist/flags.hpp"
+#include "etf/reader.hpp"
+#include "node/connections.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace remora::node {
+
+namespace {
+template <class... Cases> struct overload : Cases... { using Cases::operator()...; };
+template <class... Cases> overload(Cases...) -> overload<Cases...>;
+
+constexpr std::uint32_t creation_min = 4; // smaller ones are of nodes before OTP 23
+
+std::string base36(std::uint64_t value) {
+  static constexpr std::string_view digits = "0123456789abcdefghijklmnopqrstuvwxyz";
+  std::string out;
+  for (; value > 0; value /= 36) out.insert(out.begin(), digits[value % 36]);
+  return out.empty() ? "0" : out;
+}
+} // namespace
+
+core::link_state* core::find_connection(connection_id id) {
+  auto const found = connections_.find(id);
+  return found != connections_.end() ? found->second.get() : nullptr;
+}
+
+dist::connection* core::connection(connection_id id) {
+  auto* const c = find_connection(id);
+  return c != nullptr && c->wire ? &*c->wire : nullptr;
+}
+
+peer* core::find_peer(std::string_view name) {
+  auto const found = peers_.find(name);
+  return found != peers_.end() ? found->second.get() : nullptr;
+}
+
+dist::handshake_config core::handshake_config(std::uint32_t challenge) const {
+  return {.our_name = options_.name,
+          .creation = creation_,
+          .flags = options_.hidden ? dist::flag::ours & ~dist::flag::published : dist::flag::ours,
+          .cookie = options_.cookie,
+          .challenge = challenge,
+          .setup_time = options_.setup_time};
+}
+
+connection_id core::accepted(std::uint32_t challenge, base::time_point now) {
+  now_ = now;
+  if (leaving_ || handshakes_ >= options_.limits.handshakes_max) return 0;
+  auto const id = ++last_connection_;
+  auto state = std::make_unique<link_state>();
+  state->wire.emplace(dist::handshake::accept(handshake_config(challenge), now), options_.limits.connection, now);
+  state->incoming = true;
+  state->setting_up = true;
+  ++handshakes_;
+  watch_deadline(state->wire->next_deadline());
+  connections_.emplace(id, std::move(state));
+  return id;
+}
+
+peer* core::want_peer(etf::atom const& name) {
+  if (auto* const p = find_peer(name.text())) return p;
+  if (leaving_ || name == name_ || !etf::is_node_name(name.text()) || peers_.size() >= options_.limits.peers_max)
+    return nullptr;
+  auto const id = ++last_connection_;
+  auto state = std::make_unique<link_state>();
+  state->peer = name;
+  connections_.emplace(id, std::move(state));
+  auto p = std::make_unique<peer>();
+  p->name = name;
+  p->connection = id;
+  p->deadline = now_ + options_.setup_time;
+  watch_deadline(p->deadline);
+  auto* const raw = p.get();
+  peers_.emplace(name, std::move(p));
+  effects_.emplace_back(dial{.connection = id, .node = std::string(name.text())});
+  return raw;
+}
+
+void core::connect(etf::atom const& peer) { want_peer(peer); }
+
+void core::dialled(connection_id id, std::uint32_t challenge, base::time_point now) {
+  now_ = now;
+  auto* const c = find_connection(id);
+  if (c == nullptr) return; // given up meanwhile: the driver was told to hang up
+  c->wire.emplace(dist::handshake::initiate(handshake_config(challenge), std::string(c->peer.text()), now),
+                  options_.limits.connection, now);
+  if (auto* const p = find_peer(c->peer.text())) p->deadline.reset(); // the handshake has its own
+  watch_deadline(c->wire->next_deadline());
+  mark_writable(id);
+}
+
+void core::dial_failed(connection_id id, std::string why, base::time_point now) {
+  now_ = now;
+  auto* const c = find_connection(id);
+  if (c == nullptr) return;
+  auto const name = c->peer;
+  connections_.erase(id);
+  peer_failed(name, std::move(why));
+  run_ready();
+}
+
+std::span<std::uint8_t> core::input_room(connection_id id) {
+  auto* const wire = connection(id);
+  base::check(wire != nullptr, "driver: room for a known connection");
+  return wire->input_room();
+}
+
+void core::received(connection_id id, std::size_t count, base::time_point now) {
+  now_ = now;
+  auto* const wire = connection(id);
+  if (wire == nullptr) return;
+  counts_.bytes_in += count;
+  wire->received(count, now);
+  pump(id);
+  run_ready();
+}
+
+void core::read_buffered(connection_id id, base::time_point now) {
+  now_ = now;
+  pump(id);
+  run_ready();
+}
+
+bool core::reading_wanted(connection_id id) const {
+  auto const found = connections_.find(id);
+  return found != connections_.end() && found->second->wire && !found->second->closing &&
+         !found->second->wire->paused();
+}
+
+// Every event may end the connection, and with it anything that points at it: look it up anew each time.
+void core::pump(connection_id id) {
+  while (auto* const c = find_connection(id)) {
+    if (c->closing || !c->wire || c->wire->paused()) return;
+    auto e = c->wire->next(now_);
+    if (!c->wire->out().empty()) mark_writable(id);
+    if (!e) return;
+    handle(id, *e);
+  }
+}
+
+void core::handle(connection_id id, dist::connection::event& e) {
+  std::visit(overload{
+                 [&](dist::handshake::named const& n) { on_named(id, n); },
+                 [&](dist::handshake::lost_race const&) { on_lost_race(id); },
+                 [&](dist::handshake::authenticated const&) { on_authenticated(id); },
+                 [&](dist::handshake::up const& up) { on_up(id, up); },
+                 [&](dist::signal& s) {
+                   auto* const p = find_peer(find_connection(id)->peer.text());
+                   base::check(p != nullptr && p->connection == id, "signals come from the peer's own connection");
+                   on_signal(*p, s, id);
+                 },
+                 [&](dist::connection::closed& c) { on_closed(id, std::move(c.reason), std::move(c.detail), true); },
+             },
+             e);
+}
+
+void core::on_named(connection_id id, dist::handshake::named const& n) {
+  auto& c = *find_connection(id);
+  auto& wire = *c.wire;
+  if (n.wants_name) { // a dynamic name: hidden, and it does not listen
+    auto given = fmt::format("{}@{}", base36(random_.next()), n.name);
+    c.peer = etf::atom(given);
+    auto const creation = static_cast<std::uint32_t>(creation_min + random_.below(UINT32_MAX - creation_min));
+    wire.decide(dist::status::named, now_, std::move(given), creation);
+    return mark_writable(id);
+  }
+  c.peer = etf::atom(n.name);
+  mark_writable(id);
+  if (c.peer == name_) {
+    wire.decide(dist::status::not_allowed, now_);
+    return refuse(id, "not_allowed", "it has this node's own name");
+  }
+  auto* const p = find_peer(n.name);
+  if (p == nullptr || p->where == peer::state::awaited) return wire.decide(dist::status::ok, now_);
+  if (p->where == peer::state::up) return wire.decide(dist::status::alive, now_);
+  // Both dial at once: the attempt of the greater name survives.
+  if (name_.text() > c.peer.text()) {
+    wire.decide(dist::status::nok, now_);
+    return drop_connection(id, true); // not a failure: the peer waits for ours
+  }
+  auto const ours = p->connection;
+  p->where = peer::state::awaited;
+  p->connection = 0;
+  p->deadline = now_ + 4 * options_.setup_time; // the other handshake has its own for each phase
+  watch_deadline(p->deadline);
+  drop_connection(ours, false);
+  wire.decide(dist::status::ok_simultaneous, now_);
+}
+
+void core::on_lost_race(connection_id id) {
+  auto& c = *find_connection(id);
+  if (auto* const p = find_peer(c.peer.text()); p != nullptr && p->connection == id) {
+    p->where = peer::state::awaited;
+    p->connection = 0;
+    p->deadline = now_ + options_.setup_time;
+    watch_deadline(p->deadline);
+  }
+  drop_connection(id, false);
+}
+
+// The proof is right. An older connection of that name is torn down completely before the peer hears of success.
+void core::on_authenticated(connection_id id) {
+  auto const name = find_connection(id)->peer;
+  if (auto* const p = find_peer(name.text())) {
+    auto const old = p->connection;
+    if (p->where == peer::state::up) peer_lost(name, "connection_closed", "the peer opened a new connection");
+    else p->connection = 0;
+    if (old != 0) drop_connection(old, false);
+  }
+  auto* const wire = connection(id);
+  if (wire == nullptr) return;
+  auto const up = wire->proceed(now_);
+  mark_writable(id);
+  on_up(id, up);
+}
+
+void core::on_up(connection_id id, dist::handshake::up const& up) {
+  auto& c = *find_connection(id);
+  if (c.incoming && c.setting_up) --handshakes_;
+  c.setting_up = false;
+  c.peer = etf::atom(up.peer);
+  auto* p = find_peer(up.peer);
+  if (p == nullptr) {
+    auto fresh = std::make_unique<peer>();
+    fresh->name = c.peer;
+    p = fresh.get();
+    peers_.emplace(c.peer, std::move(fresh));
+  }
+  p->where = peer::state::up;
+  p->connection = id;
+  p->deadline.reset();
+  p->flags = up.flags;
+  p->hidden = (up.flags & dist::flag::published) == 0;
+  p->creation = up.creation;
+  ++counts_.connections;
+  effects_.emplace_back(peer_up{.node = up.peer, .hidden = p->hidden, .incoming = c.incoming});
+  if (!p->hidden) node_event("nodeup", p->name);
+  for (auto& q : std::exchange(p->queue, {})) {
+    c.wire->out().push(q.sender, q.control->bytes(), q.payload);
+    ++counts_.signals_out;
+  }
+  p->queued_bytes = 0;
+  for (auto const waiter : std::exchange(p->waiting_connected, {}))
+    if (auto* const process = find_process(waiter)) schedule(*process);
+  watch_deadline(c.wire->next_deadline());
+  mark_writable(id);
+}
+
+void core::closed(connection_id id, std::string why, base::time_point now) {
+  now_ = now;
+  auto* const c = find_connection(id);
+  if (c == nullptr) return;
+  if (c->closing) {
+    connections_.erase(id);
+    return;
+  }
+  on_closed(id, "connection_closed", std::move(why), false);
+  run_ready();
+}
+
+// A failed handshake's last words (not_allowed) are still written if the socket lives.
+void core::on_closed(connection_id id, std::string reason, std::string detail, bool socket_lives) {
+  auto& c = *find_connection(id);
+  auto const name = c.peer;
+  auto* const p = name.empty() ? nullptr : find_peer(name.text());
+  bool const owns = p != nullptr && p->connection == id;
+  if (owns && p->where == peer::state::up) {
+    if (reason != "connection_closed" && reason != "net_tick_timeout") ++counts_.frames_refused;
+    peer_lost(name, std::move(reason), std::move(detail));
+    return drop_connection(id, false);
+  }
+  ++counts_.handshakes_failed;
+  effects_.emplace_back(handshake_failed{
+      .node = std::string(name.text()), .incoming = c.incoming, .reason = reason, .detail = detail});
+  drop_connection(id, socket_lives);
+  if (owns) peer_failed(name, reason);
+}
+
+// The peer broke a rule on an incoming handshake: what was answered is still written, then it ends.
+void core::refuse(connection_id id, std::string reason, std::string detail) {
+  auto const& c = *find_connection(id);
+  ++counts_.handshakes_failed;
+  effects_.emplace_back(handshake_failed{.node = std::string(c.peer.text()),
+                                         .incoming = c.incoming,
+                                         .reason = std::move(reason),
+                                         .detail = std::move(detail)});
+  drop_connection(id, true);
+}
+
+// With `flush` what waits is still written: the connection stays for the driver's writes until it says closed().
+void core::drop_connection(connection_id id, bool flush) {
+  auto* const c = find_connection(id);
+  if (c == nullptr || c->closing) return;
+  if (c->incoming && c->setting_up) --handshakes_;
+  c->setting_up = false;
+  effects_.emplace_back(hang_up{id});
+  if (flush && c->wire && !c->wire->out().empty()) {
+    c->closing = true;
+    mark_writable(id);
+  } else {
+    connections_.erase(id);
+  }
+}
+
+void core::disconnect(std::string_view name, std::string reason) {
+  auto* const p = find_peer(name);
+  if (p == nullptr) return;
+  auto const id = p->connection;
+  auto const atom = p->name;
+  if (p->where == peer::state::up) peer_lost(atom, std::move(reason), {});
+  else peer_failed(atom, std::move(reason));
+  if (id != 0) drop_connection(id, true);
+}
+
+void core::peer_lost(etf::atom name, std::string reason, std::string detail) {
+  auto const gone = take_peer(name);
+  tell_noconnection(*gone);
+  effects_.emplace_back(
+      peer_down{.node = std::string(name.text()), .reason = std::move(reason), .detail = std::move(detail)});
+  if (!gone->hidden) node_event("nodedown", name);
+}
+
+// It never came up. Those who would hear noconnection from a lost peer hear it now; what was queued is lost.
+void core::peer_failed(etf::atom name, std::string reason) {
+  auto const* const p = find_peer(name.text());
+  if (p == nullptr || p->where == peer::state::up) return;
+  ++counts_.dials_failed;
+  effects_.emplace_back(dial_failed_notice{.node = std::string(name.text()), .reason = std::move(reason)});
+  tell_noconnection(*take_peer(name));
+}
+
+std::unique_ptr<peer> core::take_peer(etf::atom const& name) {
+  auto const found = peers_.find(name);
+  base::check(found != peers_.end(), "take_peer: it is there");
+  auto gone = std::move(found->second);
+  peers_.erase(found);
+  return gone;
+}
+
+// OTP's order (protocol.md 3.10): links, then monitors and pending spawns; node events follow. The peer is out of the
+// tables already, so nothing of a new connection can come in between.
+void core::tell_noconnection(peer const& gone) {
+  for (auto const& [ref, id] : gone.monitors)
+    if (auto* const p = find_process(id)) p->watchers.erase(ref);
+  std::vector<local_id> everybody;
+  for (auto const& [id, p] : processes_)
+    if (!p->links.empty() || !p->monitors.empty() || !p->spawns.empty()) everybody.push_back(id);
+  std::sort(everybody.begin(), everybody.end());
+  auto const noconnection = etf::make(etf::am("noconnection"));
+  for (auto const id : everybody)
+    if (auto* const p = find_process(id)) break_links(*p, gone.name, noconnection);
+  for (auto const id : everybody)
+    if (auto* const p = find_process(id)) fire_monitors(*p, gone.name, noconnection);
+  for (auto const* const waiting : {&gone.waiting_connected, &gone.waiting_writable})
+    for (auto const id : *waiting)
+      if (auto* const p = find_process(id)) schedule(*p);
+}
+
+void core::break_links(process& p, etf::atom const& node, etf::term const& reason) {
+  std::vector<etf::pid> linked;
+  for (auto const& [other, entry] : p.links)
+    if (other.node == node && entry.active) linked.push_back(other);
+  boost::unordered::erase_if(p.links, [&](auto const& l) { return l.first.node == node; });
+  std::sort(linked.begin(), linked.end());
+  for (auto const& other : linked) kill_or_deliver_exit(p, other, reason, true);
+}
+
+void core::fire_monitors(process& p, etf::atom const& node, etf::term const& reason) {
+  auto const older = [](etf::reference const& a, etf::reference const& b) { return a.words < b.words; };
+  std::vector<etf::reference> fired;
+  for (auto const& [ref, w] : p.monitors)
+    if ((w.target.pid ? w.target.pid->node : w.target.node) == node) fired.push_back(ref);
+  std::sort(fired.begin(), fired.end(), older);
+  for (auto const& ref : fired) {
+    auto const target = p.monitors.at(ref).target;
+    p.monitors.erase(ref);
+    fire_down(p, ref, target, reason);
+  }
+  std::vector<etf::reference> spawns;
+  for (auto const& [ref, s] : p.spawns)
+    if (s.peer == node) spawns.push_back(ref);
+  std::sort(spawns.begin(), spawns.end(), older);
+  for (auto const& ref : spawns) {
+    p.spawns.erase(ref);
+    deliver(p, etf::make(etf::tup(etf::am("spawn_reply"), ref, etf::am("error"), reason)));
+  }
+}
+
+void core::written(connection_id id, std::size_t count, base::time_point now) {
+  now_ = now;
+  auto* const wire = connection(id);
+  if (wire == nullptr) return;
+  bool const was_busy = wire->out().busy();
+  wire->written(count, now);
+  counts_.bytes_out += count;
+  if (!was_busy || wire->out().busy()) return;
+  if (auto* const p = find_peer(find_connection(id)->peer.text()))
+    for (auto const waiter : std::exchange(p->waiting_writable, {}))
+      if (auto* const process = find_process(waiter)) schedule(*process);
+  run_ready();
+}
+
+void core::mark_writable(connection_id id) {
+  auto* const c = find_connection(id);
+  if (c == nullptr || c->marked || !c->wire) return;
+  c->marked = true;
+  writable_.push_back(id);
+}
+
+std::vector<connection_id> core::take_writable() {
+  for (auto const id : writable_)
+    if (auto* const c = find_connection(id)) c->marked = false;
+  return std::exchange(writable_, {});
+}
+
+void core::close_overflown() {
+  for (auto const id : std::exchange(overflown_, {}))
+    if (auto* const wire = connection(id); wire != nullptr && wire->out().overflown())
+      on_closed(id, "outbox_limit", fmt::format("{} bytes wait for a peer that does not read them", wire->out().bytes()), true);
+}
+
+// Deadlines move with every byte; only the earliest one known is kept, waking too early is harmless, and each wake
+// finds the true one again.
+void core::watch_deadline(std::optional<base::time_point> when) {
+  connections_deadline_ = base::earliest(connections_deadline_, when);
+}
+
+void core::wake_connections() {
+  if (!connections_deadline_ || now_ < *connections_deadline_) return;
+  std::vector<connection_id> due;
+  for (auto const& [id, c] : connections_)
+    if (c->wire && !c->closing) due.push_back(id);
+  std::sort(due.begin(), due.end());
+  for (auto const id : due) {
+    auto* const wire = connection(id);
+    if (wire == nullptr) continue;
+    auto e = wire->wake(now_);
+    if (!wire->out().empty()) mark_writable(id);
+    if (e) handle(id, *e);
+  }
+  std::vector<etf::atom> late;
+  for (auto const& [name, p] : peers_)
+    if (p->deadline && *p->deadline <= now_) late.push_back(name);
+  std::sort(late.begin(), late.end());
+  for (auto const& name : late) {
+    auto const id = find_peer(name.text())->connection;
+    peer_failed(name, "timeout");
+    if (id != 0) drop_connection(id, false);
+  }
+  connections_deadline_.reset();
+  for (auto const& [id, c] : connections_)
+    if (c->wire && !c->closing) watch_deadline(c->wire->next_deadline());
+  for (auto const& [name, p] : peers_) watch_deadline(p->deadline);
+}
+
+void core::leave(base::time_point now) {
+  now_ = now;
+  leaving_ = true;
+  auto const shutdown = etf::make(etf::am("shutdown"));
+  std::vector<local_id> all;
+  for (auto const& [id, p] : processes_) all.push_back(id);
+  std::sort(all.begin(), all.end(), std::greater<>()); // youngest first, as a supervisor stops its children
+  for (auto const id : all)
+    if (auto* const p = find_process(id)) terminate(*p, shutdown);
+  run_ready();
+  std::vector<connection_id> open;
+  for (auto const& [id, c] : connections_) open.push_back(id);
+  std::sort(open.begin(), open.end());
+  for (auto const id : open) drop_connection(id, true);
+  peers_.clear();
+}
+
+std::vector<std::string> core::peers(bool visible, bool hidden) const {
+  std::vector<std::string> out;
+  for (auto const& [name, p] : peers_)
+    if (p->where == peer::state::up && (p->hidden ? hidden : visible)) out.emplace_back(name.text());
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+bool core::connected(std::string_view name) const {
+  auto const found = peers_.find(name);
+  return found != peers_.end() && found->second->where == peer::state::up;
+}
+
+std::size_t core::outbox_bytes() const {
+  std::size_t bytes = 0;
+  for (auto const& [id, c] : connections_)
+    if (c->wire) bytes += c->wire->out().bytes();
+  return bytes;
+}
+
+} // namespace remora::node

@@ -1,0 +1,195 @@
+// A native process: a pid, a mailbox, links, monitors, perhaps a registered name, and a coroutine.
+//
+//   node.spawn([](self me) -> task<> {
+//     while (true) {
+//       etf::term const message = co_await me.receive();
+//       ...
+//     }
+//   });
+//
+// The body runs when a message that it waits for has come, one process at a time, until it waits again: it must not
+// block. It ends by returning (reason normal), by me.exit(reason), or when an exit signal kills it, and then its links
+// and watchers are told, on this node and on others, as OTP tells them.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "etf/builder.hpp"
+#include "etf/term.hpp"
+#include "node/task.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace remora::node {
+
+class core;
+class process;
+class self;
+
+using body = std::function<task<>(self)>;
+
+// Ends the process that throws it. me.exit(reason) does.
+struct exit_process {
+  etf::term reason;
+};
+
+// Where a message goes: a pid, or a name on a node.
+struct destination {
+  std::optional<etf::pid> pid;
+  etf::atom name;
+  etf::atom node; // with a name; empty is this node
+
+  destination(etf::pid p) : pid(std::move(p)) {}                                         // NOLINT: so meant
+  destination(std::string_view local_name) : name(local_name) {}                         // NOLINT
+  destination(char const* local_name) : name(local_name) {}                              // NOLINT
+  destination(std::string_view a_name, std::string_view a_node) : name(a_name), node(a_node) {}
+};
+// A pid, an atom, or {Name, Node}; nullopt for any other term.
+std::optional<destination> as_destination(etf::view term);
+
+enum class send_status : std::uint8_t {
+  sent,
+  busy,    // sent, but the peer is behind: wait for writable() before sending more
+  dropped, // no connection, and none may be opened; or the peer's outbox is full and its connection is given up
+};
+
+// Why a call has no answer. The reasons are OTP's: timeout, noproc, {nodedown, Node}, or what the server died of.
+class call_failure {
+public:
+  call_failure() = default; // declared, so that a term alone does not make one
+  static call_failure because(etf::term reason) {
+    call_failure f;
+    f.reason = std::move(reason);
+    return f;
+  }
+  etf::term reason;
+};
+using call_result = base::result<etf::term, call_failure>;
+
+// Who called: {Pid, Tag} as it came.
+struct caller {
+  etf::term from;
+};
+
+struct spawn_options {
+  bool link = false;
+  bool monitor = false;
+};
+
+// What a running process may do. Cheap to copy, valid as long as the process lives: keep it inside the process.
+class self {
+public:
+  self(core& node, process& p) : node_(&node), process_(&p) {}
+
+  etf::pid const& pid() const;
+  core& node() const { return *node_; }
+
+  // The next message, or the first that `wanted` accepts; the others stay in order. With a timeout: nullopt after it.
+  using pattern = std::function<bool(etf::view)>;
+  class receive_awaiter;
+  class timed_receive_awaiter;
+  receive_awaiter receive(pattern wanted = {});
+  timed_receive_awaiter receive_within(base::duration timeout, pattern wanted = {});
+  task<> sleep(base::duration time);
+
+  send_status send(destination const& to, etf::term const& message);
+  class writable_awaiter;
+  writable_awaiter writable(etf::atom const& peer); // until it is not busy, or not connected
+  task<bool> connect(etf::atom peer);               // dials if need be
+
+  // gen_server:call/3 and cast/2 towards any process of the cluster. No answer within `timeout` is a failure.
+  task<call_result> call(destination to, etf::term request, base::duration timeout);
+  send_status cast(destination const& to, etf::view request);
+  void reply(caller const& to, etf::view answer);
+
+  // erpc:call/5: runs a function over there. The failure's reason is OTP's: {exception, ..}, {erpc, noconnection}..
+  task<call_result> rpc(etf::atom peer, std::string module, std::string function, etf::term arguments,
+                        base::duration timeout);
+  // spawn/4 over there: its pid, or why there is none (noconnection, badopt, ..).
+  task<base::result<etf::pid, call_failure>> spawn_at(etf::atom peer, std::string module, std::string function,
+                                                      etf::term arguments, spawn_options options, base::duration timeout);
+  etf::reference spawn_request(etf::atom const& peer, std::string_view module, std::string_view function,
+                               etf::view arguments, spawn_options options);
+
+  etf::pid spawn(node::body run, spawn_options options = {}, etf::reference* monitor = nullptr);
+  void link(etf::pid const& other);
+  void unlink(etf::pid const& other);
+  etf::reference monitor(destination const& other, bool alias = false);
+  void demonitor(etf::reference const& ref, bool flush = true);
+  void exit_other(etf::pid const& other, etf::view reason); // exit/2
+  [[noreturn]] void exit(etf::term reason);
+  [[noreturn]] void exit(std::string_view reason);
+  void end_with(etf::term reason); // of its end when the body returns; `normal` without it
+  void trap_exit(bool on);
+  bool register_name(std::string_view name); // false: taken, or this process has one
+  void unregister_name();
+  etf::pid const& leader() const; // the group leader
+  void monitor_nodes(bool on);    // {nodeup, Node} and {nodedown, Node} messages from now on
+
+  // io:put_chars to the group leader: waits for its answer, as OTP does. False when it is gone.
+  task<bool> print(std::string utf8);
+
+  process& raw() const { return *process_; }
+
+private:
+  friend class core;
+  core* node_;
+  process* process_;
+};
+
+// What a process waits for while it is suspended.
+struct waiting {
+  enum class what : std::uint8_t { nothing, message, writable, connected };
+  what for_what = what::nothing;
+  self::pattern const* pattern = nullptr; // of messages
+  std::optional<etf::term>* message = nullptr;
+  etf::atom peer;
+  std::coroutine_handle<> resume;
+};
+
+class self::receive_awaiter {
+public:
+  receive_awaiter(self me, pattern wanted) : me_(me), pattern_(std::move(wanted)) {}
+  bool await_ready();
+  void await_suspend(std::coroutine_handle<> caller);
+  etf::term await_resume() { return std::move(*message_); }
+
+private:
+  self me_;
+  pattern pattern_;
+  std::optional<etf::term> message_;
+};
+
+class self::timed_receive_awaiter {
+public:
+  timed_receive_awaiter(self me, pattern wanted, base::duration timeout)
+      : me_(me), pattern_(std::move(wanted)), timeout_(timeout) {}
+  bool await_ready();
+  void await_suspend(std::coroutine_handle<> caller);
+  std::optional<etf::term> await_resume() { return std::move(message_); }
+
+private:
+  self me_;
+  pattern pattern_;
+  base::duration timeout_;
+  std::optional<etf::term> message_;
+};
+
+class self::writable_awaiter {
+public:
+  writable_awaiter(self me, etf::atom peer) : me_(me), peer_(std::move(peer)) {}
+  bool await_ready();
+  void await_suspend(std::coroutine_handle<> caller);
+  void await_resume() {}
+
+private:
+  self me_;
+  etf::atom peer_;
+};
+
+} // namespace remora::node

@@ -1,0 +1,359 @@
+// What a running process does, in terms of the node: messages, calls, links, monitors.
+#include "node/signals.hpp"
+
+#include "base/check.hpp"
+#include "dist/flags.hpp"
+
+#include <fmt/format.h>
+
+namespace remora::node {
+
+std::optional<destination> as_destination(etf::view term) {
+  if (auto p = term.as_pid()) return destination(std::move(*p));
+  if (auto const name = term.atom_text()) return destination(*name);
+  auto const pair = term.tuple<2>();
+  if (!pair || !(*pair)[0].is_atom() || !(*pair)[1].is_atom()) return std::nullopt;
+  return destination(*(*pair)[0].atom_text(), *(*pair)[1].atom_text());
+}
+
+etf::pid const& self::pid() const { return process_->pid; }
+etf::pid const& self::leader() const { return process_->leader; }
+
+// Waiting.
+
+self::receive_awaiter self::receive(pattern wanted) { return {*this, std::move(wanted)}; }
+
+self::timed_receive_awaiter self::receive_within(base::duration timeout, pattern wanted) {
+  return {*this, std::move(wanted), timeout};
+}
+
+bool self::receive_awaiter::await_ready() {
+  message_ = me_.node().take_message(me_.raw(), pattern_);
+  return message_.has_value();
+}
+
+void self::receive_awaiter::await_suspend(std::coroutine_handle<> caller) {
+  me_.raw().waiting = {.for_what = waiting::what::message, .pattern = &pattern_, .message = &message_, .peer = {}, .resume = caller};
+}
+
+bool self::timed_receive_awaiter::await_ready() {
+  message_ = me_.node().take_message(me_.raw(), pattern_);
+  return message_.has_value();
+}
+
+void self::timed_receive_awaiter::await_suspend(std::coroutine_handle<> caller) {
+  me_.raw().waiting = {.for_what = waiting::what::message, .pattern = &pattern_, .message = &message_, .peer = {}, .resume = caller};
+  me_.node().set_deadline(me_.raw(), me_.node().now() + timeout_);
+}
+
+task<> self::sleep(base::duration time) {
+  co_await receive_within(time, [](etf::view) { return false; });
+}
+
+self::writable_awaiter self::writable(etf::atom const& peer) { return {*this, peer}; }
+
+bool self::writable_awaiter::await_ready() {
+  auto* const p = me_.node().find_peer(peer_.text());
+  if (p == nullptr || p->where != peer::state::up) return true;
+  auto const* const wire = me_.node().connection(p->connection);
+  return wire == nullptr || !wire->out().busy();
+}
+
+void self::writable_awaiter::await_suspend(std::coroutine_handle<> caller) {
+  me_.raw().waiting = {.for_what = waiting::what::writable, .pattern = nullptr, .message = nullptr, .peer = peer_, .resume = caller};
+  me_.node().find_peer(peer_.text())->waiting_writable.push_back(me_.raw().id);
+}
+
+namespace {
+
+// Suspends once; whoever knows that the peer came up or failed schedules the process.
+struct connected_awaiter {
+  process& p;
+  std::vector<local_id>& waiters;
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> caller) {
+    p.waiting = {.for_what = waiting::what::connected, .pattern = nullptr, .message = nullptr, .peer = {}, .resume = caller};
+    waiters.push_back(p.id);
+  }
+  void await_resume() const {}
+};
+
+} // namespace
+
+task<bool> self::connect(etf::atom peer_name) {
+  if (peer_name == node_->name()) co_return true;
+  auto* const p = node_->want_peer(peer_name);
+  if (p == nullptr) co_return false;
+  if (p->where != peer::state::up) co_await connected_awaiter{*process_, p->waiting_connected};
+  co_return node_->connected(peer_name.text());
+}
+
+// Sending.
+
+send_status self::send(destination const& to, etf::term const& message) {
+  auto const& node = to.pid ? to.pid->node : to.node;
+  if (node.empty() || node == node_->name_) {
+    auto* const p = to.pid ? node_->find_process(*to.pid) : node_->find_registered(to.name.text());
+    if (p != nullptr) node_->deliver(*p, message);
+    return send_status::sent;
+  }
+  return node_->signal_to(node.text(), process_->id, true,
+                          [&](etf::builder& b, peer const& p) {
+                            if (!to.pid) return dist::write::reg_send(b, process_->pid, to.name.text());
+                            bool const sender = p.where != peer::state::up || (p.flags & dist::flag::send_sender) != 0;
+                            if (sender) dist::write::send_sender(b, process_->pid, *to.pid);
+                            else dist::write::send(b, *to.pid);
+                          },
+                          message);
+}
+
+send_status self::cast(destination const& to, etf::view request) {
+  return send(to, etf::make(etf::tup(etf::am("$gen_cast"), request)));
+}
+
+// gen:reply/2. Tag [alias|Ref] or [[alias|Ref]|_]: to the alias; any other tag: to the caller. Always {Tag, Reply}.
+void self::reply(caller const& to, etf::view answer) {
+  auto const from = to.from->tuple<2>();
+  if (!from) return;
+  auto const [pid, tag] = *from;
+  auto const message = etf::make(etf::tup(tag, answer));
+  auto const alias_of = [](etf::view t) -> std::optional<etf::reference> {
+    auto list = t.list();
+    auto const head = list ? list->next() : std::nullopt;
+    if (!head || !head->is_atom("alias") || list->left() > 0) return std::nullopt;
+    return list->tail().as_reference();
+  };
+  auto alias = alias_of(tag);
+  if (!alias)
+    if (auto list = tag.list())
+      if (auto const head = list->next()) alias = alias_of(*head);
+  auto const receiver = pid.as_pid();
+  if (!receiver) return;
+  if (!alias || alias->node == node_->name_) {
+    if (!alias) {
+      send(*receiver, message);
+      return;
+    }
+    auto const owner = node_->aliases_.find(*alias);
+    if (owner == node_->aliases_.end()) return;
+    if (auto* const p = node_->find_process(owner->second)) node_->deliver(*p, message);
+    return;
+  }
+  node_->signal_to(alias->node.text(), process_->id, false,
+                   [&](etf::builder& b, peer const&) { dist::write::alias_send(b, process_->pid, *alias); }, message);
+}
+
+// Calls.
+
+namespace {
+
+// {Tag, Reply} with Tag = [alias|Ref], or the DOWN of the call's monitor.
+bool answers(etf::view message, etf::view tag, etf::view ref) {
+  auto const arity = message.arity();
+  if (arity == 2U) return (*message.tuple<2>())[0] == tag;
+  if (arity != 5U) return false;
+  auto const down = *message.tuple<5>();
+  return down[0].is_atom("DOWN") && down[1] == ref;
+}
+
+} // namespace
+
+task<call_result> self::call(destination to, etf::term request, base::duration timeout) {
+  auto const ref = monitor(to, true);
+  auto const ref_term = etf::make(ref);
+  auto const tag = etf::make(etf::imp(etf::am("alias"), ref));
+  send(to, etf::make(etf::tup(etf::am("$gen_call"), etf::tup(process_->pid, *tag), request)));
+  auto const answer =
+      co_await receive_within(timeout, [&](etf::view message) { return answers(message, *tag, *ref_term); });
+  demonitor(ref);
+  if (!answer) co_return call_failure::because(etf::make(etf::am("timeout")));
+  if ((*answer)->arity() == 2U) co_return etf::term((*(*answer)->tuple<2>())[1]);
+  auto const reason = (*(*answer)->tuple<5>())[4];
+  if (!reason.is_atom("noconnection")) co_return call_failure::because(etf::term(reason));
+  auto const node = to.pid ? to.pid->node : to.node;
+  co_return call_failure::because(etf::make(etf::tup(etf::am("nodedown"), node)));
+}
+
+etf::reference self::spawn_request(etf::atom const& peer_name, std::string_view module, std::string_view function,
+                                   etf::view arguments, spawn_options options) {
+  auto const ref = node_->new_reference();
+  std::vector<etf::term> flags;
+  if (options.monitor) flags.push_back(etf::make(etf::am("monitor")));
+  if (options.link) flags.push_back(etf::make(etf::am("link")));
+  auto const option_list = etf::make(flags);
+  auto const count = arguments.list()->left();
+  base::check(count <= 255, "spawn_request: at most 255 arguments");
+  process_->spawns.emplace(ref, pending_spawn{.peer = peer_name, .options = options});
+  auto const status = node_->signal_to(
+      peer_name.text(), process_->id, true,
+      [&](etf::builder& b, peer const&) {
+        dist::write::spawn_request(b, ref, process_->pid, process_->leader, module, function,
+                                   static_cast<std::uint8_t>(count), *option_list);
+      },
+      etf::term(arguments));
+  if (status == send_status::dropped && node_->find_peer(peer_name.text()) == nullptr) {
+    process_->spawns.erase(ref);
+    node_->deliver(*process_, etf::make(etf::tup(etf::am("spawn_reply"), ref, etf::am("error"), etf::am("noconnection"))));
+  }
+  return ref;
+}
+
+namespace {
+
+bool is_spawn_reply(etf::view message, etf::view ref) {
+  if (message.arity() != 4U) return false;
+  auto const reply = *message.tuple<4>();
+  return reply[0].is_atom("spawn_reply") && reply[1] == ref;
+}
+
+bool is_down(etf::view message, etf::view ref) {
+  if (message.arity() != 5U) return false;
+  auto const down = *message.tuple<5>();
+  return down[0].is_atom("DOWN") && down[1] == ref;
+}
+
+etf::term erpc_error(etf::view what) { return etf::make(etf::tup(etf::am("erpc"), what)); }
+
+// erpc:result/4: the exit reason of the process that ran the call.
+call_result erpc_outcome(etf::view reason, etf::view result_ref) {
+  auto const arity = reason.arity();
+  if (arity == 3U) {
+    auto const [ref, how, value] = *reason.tuple<3>();
+    if (ref == result_ref) {
+      if (how.is_atom("return")) return etf::term(value);
+      if (how.is_atom("throw")) return call_failure::because(etf::make(etf::tup(etf::am("throw"), value)));
+      if (how.is_atom("exit")) return call_failure::because(etf::make(etf::tup(etf::am("exit"), etf::tup(etf::am("exception"), value))));
+      if (how.is_atom("error")) return call_failure::because(etf::make(etf::tup(etf::am("error"), value)));
+    }
+  }
+  if (arity == 4U) {
+    auto const [ref, how, error, stack] = *reason.tuple<4>();
+    if (ref == result_ref && how.is_atom("error"))
+      return call_failure::because(etf::make(etf::tup(etf::am("error"), etf::tup(etf::am("exception"), error, stack))));
+  }
+  if (reason.is_atom("noconnection")) return call_failure::because(etf::make(etf::tup(etf::am("error"), erpc_error(reason))));
+  return call_failure::because(etf::make(etf::tup(etf::am("exit"), etf::tup(etf::am("signal"), reason))));
+}
+
+} // namespace
+
+task<call_result> self::rpc(etf::atom peer_name, std::string module, std::string function, etf::term arguments,
+                            base::duration timeout) {
+  auto const result_ref = etf::make(node_->new_reference());
+  auto const list = etf::make(etf::lst(*result_ref, etf::am(module), etf::am(function), *arguments));
+  auto const req = spawn_request(peer_name, "erpc", "execute_call", list, {.link = false, .monitor = true});
+  auto const req_term = etf::make(req);
+  auto const started = node_->now();
+  auto const failed = [](etf::view what) { return call_failure::because(etf::make(etf::tup(etf::am("error"), erpc_error(what)))); };
+  auto const timed_out = etf::make(etf::am("timeout"));
+  auto const reply = co_await receive_within(timeout, [&](etf::view m) { return is_spawn_reply(m, *req_term); });
+  if (!reply) {
+    process_->spawns.erase(req);
+    co_return failed(timed_out);
+  }
+  auto const outcome = *(*reply)->tuple<4>();
+  if (!outcome[2].is_atom("ok")) co_return failed(outcome[3]);
+  auto const left = timeout - (node_->now() - started);
+  auto const down = co_await receive_within(left, [&](etf::view m) { return is_down(m, *req_term); });
+  if (!down) {
+    demonitor(req);
+    co_return failed(timed_out);
+  }
+  co_return erpc_outcome((*(*down)->tuple<5>())[4], *result_ref);
+}
+
+task<base::result<etf::pid, call_failure>> self::spawn_at(etf::atom peer_name, std::string module, std::string function,
+                                                          etf::term arguments, spawn_options options,
+                                                          base::duration timeout) {
+  auto const req = spawn_request(peer_name, module, function, *arguments, options);
+  auto const req_term = etf::make(req);
+  auto const reply = co_await receive_within(timeout, [&](etf::view m) { return is_spawn_reply(m, *req_term); });
+  if (!reply) {
+    process_->spawns.erase(req);
+    co_return call_failure::because(etf::make(etf::am("timeout")));
+  }
+  auto const outcome = *(*reply)->tuple<4>();
+  if (auto pid = outcome[3].as_pid()) co_return std::move(*pid);
+  co_return call_failure::because(etf::term(outcome[3]));
+}
+
+// Links, monitors, names.
+
+etf::pid self::spawn(node::body run, spawn_options options, etf::reference* monitor_ref) {
+  auto& child = node_->new_process(std::move(run), process_->leader, process_->initial_call);
+  if (options.link) link(child.pid);
+  if (options.monitor) {
+    auto const ref = monitor(child.pid);
+    if (monitor_ref != nullptr) *monitor_ref = ref;
+  }
+  return child.pid;
+}
+
+void self::link(etf::pid const& other) { node_->link(*process_, other); }
+void self::unlink(etf::pid const& other) { node_->unlink(*process_, other); }
+
+etf::reference self::monitor(destination const& other, bool alias) {
+  auto const ref = node_->new_reference();
+  if (alias) {
+    process_->aliases.insert(ref);
+    node_->aliases_.emplace(ref, process_->id);
+  }
+  node_->monitor(*process_, other, ref);
+  return ref;
+}
+
+void self::demonitor(etf::reference const& ref, bool flush) {
+  node_->demonitor(*process_, ref);
+  if (!flush) return;
+  auto const ref_term = etf::make(ref);
+  node_->take_message(*process_, [&](etf::view m) { return is_down(m, *ref_term); });
+}
+
+void self::exit_other(etf::pid const& other, etf::view reason) {
+  if (other.node == node_->name_) {
+    if (auto* const p = node_->find_process(other)) node_->kill_or_deliver_exit(*p, process_->pid, etf::term(reason), false);
+    return;
+  }
+  auto const* const p = node_->find_peer(other.node.text());
+  bool const payload = p == nullptr || p->where != peer::state::up || (p->flags & dist::flag::exit_payload) != 0;
+  node_->signal_to(other.node.text(), process_->id, true,
+                   [&](etf::builder& b, peer const&) { dist::write::exit2(b, process_->pid, other, reason, payload); },
+                   payload ? etf::term(reason) : etf::term());
+}
+
+void self::exit(etf::term reason) { throw exit_process{std::move(reason)}; }
+void self::exit(std::string_view reason) { exit(etf::make(etf::am(reason))); }
+void self::end_with(etf::term reason) { process_->end_reason = std::move(reason); }
+void self::trap_exit(bool on) { process_->trap_exit = on; }
+void self::monitor_nodes(bool on) { process_->node_monitor = on; }
+
+bool self::register_name(std::string_view name) {
+  if (!process_->name.empty() || node_->names_.contains(name) || name.empty() || name == "undefined") return false;
+  process_->name = etf::atom(name);
+  node_->names_.emplace(process_->name, process_->id);
+  return true;
+}
+
+void self::unregister_name() {
+  if (process_->name.empty()) return;
+  node_->names_.erase(process_->name);
+  process_->name = {};
+}
+
+// io:request/2: the group leader answers {io_reply, Ref, Reply}, or is gone.
+task<bool> self::print(std::string utf8) {
+  auto const to = process_->leader;
+  auto const ref = monitor(to);
+  auto const ref_term = etf::make(ref);
+  send(to, etf::make(etf::tup(etf::am("io_request"), process_->pid, ref,
+                              etf::tup(etf::am("put_chars"), etf::am("unicode"), std::string_view(utf8)))));
+  auto const answer = co_await receive([&](etf::view m) {
+    if (is_down(m, *ref_term)) return true;
+    auto const reply = m.tuple<3>();
+    return reply && (*reply)[0].is_atom("io_reply") && (*reply)[1] == *ref_term;
+  });
+  demonitor(ref);
+  co_return answer->arity() == 3U;
+}
+
+} // namespace remora::node

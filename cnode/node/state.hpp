@@ -1,0 +1,132 @@
+// The node's tables: what it holds for each of its processes and for each of its peers. Plain data; node/core.hpp works
+// on it. Link entries follow protocol.md 3.6, monitors 3.5 and 3.9.
+#pragma once
+
+#include "base/time.hpp"
+#include "dist/connection.hpp"
+#include "node/effects.hpp"
+#include "node/process.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace remora::node {
+
+// A process of ours within this incarnation: serial * 2^32 + id of its pid, never used twice.
+using local_id = std::uint64_t;
+
+// Hash and equality that take an atom or its text.
+struct text_hash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  std::size_t operator()(etf::atom const& a) const { return (*this)(a.text()); }
+};
+struct text_equal {
+  using is_transparent = void;
+  static std::string_view text(std::string_view t) { return t; }
+  static std::string_view text(etf::atom const& a) { return a.text(); }
+  bool operator()(auto const& a, auto const& b) const { return text(a) == text(b); }
+};
+
+struct link_entry {
+  bool active = true;
+  std::uint64_t unlink_id = 0; // of the UNLINK_ID that waits for its acknowledgement
+};
+
+// Somebody watches a process of ours.
+struct watcher {
+  etf::pid by;
+  etf::atom name; // when monitored by name: answered with the same atom
+};
+
+// A process of ours watches somebody.
+struct watched {
+  destination target;
+  local_id local = 0; // the watched process when it is ours: a name may have moved on since
+};
+
+struct pending_spawn {
+  etf::atom peer;
+  spawn_options options;
+};
+
+class process {
+public:
+  local_id id = 0;
+  etf::pid pid;
+  etf::pid leader;
+  etf::atom name;
+  std::string initial_call; // for process_info
+  bool trap_exit = false;
+  bool node_monitor = false;
+
+  std::deque<etf::term> mailbox;
+  std::size_t mailbox_bytes = 0;
+  std::vector<connection_id> held; // connections that are not read while this mailbox is full
+
+  boost::unordered_flat_map<etf::pid, link_entry> links;
+  boost::unordered_flat_map<etf::reference, watcher> watchers;
+  boost::unordered_flat_map<etf::reference, watched> monitors;
+  boost::unordered_flat_map<etf::reference, pending_spawn> spawns;
+  boost::unordered_flat_set<etf::reference> aliases;
+
+  node::body run; // kept: the coroutine of a lambda refers to its captures
+  task<> coroutine;
+  node::waiting waiting;
+  std::optional<base::time_point> deadline; // of what it waits for
+  bool scheduled = false;
+  std::optional<etf::term> end_reason; // of a body that returns, unless normal
+  std::optional<etf::term> dying; // killed while it ran, or before it ran
+};
+
+// A signal that waits for its peer's connection.
+struct queued {
+  std::uint64_t sender;
+  etf::term control;
+  etf::term payload;
+};
+
+struct peer {
+  enum class state : std::uint8_t {
+    dialling, // our attempt is under way
+    awaited,  // it dials us too and its attempt wins; ours is over
+    up,
+  };
+
+  etf::atom name;
+  state where = state::dialling;
+  connection_id connection = 0; // 0 while awaited
+  std::optional<base::time_point> deadline; // unless up
+  bool hidden = false;
+  std::uint32_t creation = 0;
+  std::uint64_t flags = 0;
+  std::deque<queued> queue; // unless up
+  std::size_t queued_bytes = 0;
+  boost::unordered_flat_map<etf::reference, local_id> monitors; // its monitors on our processes
+  std::size_t links = 0;                                        // our link entries with its processes
+  std::vector<local_id> waiting_connected;
+  std::vector<local_id> waiting_writable;
+};
+
+struct node_limits {
+  dist::connection_limits connection;
+  std::size_t processes_max = 262'144;               // as OTP's +P; a spawn request beyond is answered system_limit
+  std::size_t mailbox_bytes_max = 8U << 20U;         // above it the connections that fill it are not read
+  std::size_t mailbox_messages_max = 100'000;        // likewise
+  std::size_t peer_queue_bytes_max = 64U << 20U;     // signals that wait for a connection; further messages are dropped
+  std::size_t monitors_per_peer_max = 1'000'000;     // a peer that sets more loses its connection
+  std::size_t links_per_peer_max = 1'000'000;        // likewise
+  std::size_t peers_max = 16'384;
+  std::size_t handshakes_max = 1024;                 // incoming ones at the same time
+};
+
+} // namespace remora::node

@@ -1,0 +1,14 @@
+#include "services/parts.hpp"
+
+namespace remora::services {
+
+void install(node::core& node, about const& program) {
+  node.set_default_leader(install_user(node));
+  install_logger_proxy(node);
+  install_net_kernel(node, program);
+  install_rex(node);
+  install_erpc(node);
+  install_functions(node, program);
+}
+
+} // namespace remora::services

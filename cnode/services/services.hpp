@@ -1,0 +1,18 @@
+// What OTP expects to find on a node, installed in one call: net_kernel, rex, the erpc entry points, user and
+// logger_proxy, and the functions that may be called here (erlang:*, net_adm:*, remora:*).
+#pragma once
+
+#include "node/core.hpp"
+
+#include <string>
+
+namespace remora::services {
+
+struct about {
+  std::string version;
+  std::int64_t net_tick_time = 60; // s, as net_kernel tells it
+};
+
+void install(node::core& node, about const& program);
+
+} // namespace remora::services

@@ -1,0 +1,20 @@
+%% suite.hrl: what every suite has in common. A suite says cases() (the claims, in order), peers() (options of
+%% the OTP nodes that its cases share, one map each) and nut_opts(Case) (options of the node under test, which
+%% is started afresh for each case). A suite whose cases may run at once defines PARALLEL before.
+-include_lib("stdlib/include/assert.hrl").
+-compile([export_all, nowarn_export_all]).
+-import(remora_ct, [nut/1, peer/2, run/2, rcall/4, wait_until/2, elapsed/1, connect/2]).
+
+all() -> remora_ct:all().
+-ifdef(PARALLEL).
+groups() -> remora_ct:groups(cases(), [parallel]).
+-else.
+groups() -> remora_ct:groups(cases()).
+-endif.
+suite() -> [{timetrap, {minutes, 2}}].
+init_per_suite(Config) -> remora_ct:start_suite(?MODULE, Config).
+end_per_suite(Config) -> remora_ct:stop_suite(Config).
+init_per_group(Group, Config) -> remora_ct:start_group(Group, Config, peers()).
+end_per_group(_, Config) -> remora_ct:stop_group(Config).
+init_per_testcase(Case, Config) -> remora_ct:start_nut(Config, nut_opts(Case)).
+end_per_testcase(_, Config) -> remora_ct:stop_nut(Config).

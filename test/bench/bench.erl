@@ -1,0 +1,276 @@
+%% bench: how fast a remora node is, as ratios to two others measured in the same minutes on the same machine:
+%% `raw_ei', a plain loop around ei (raw_ei.c), and `beam', an OTP node with the same processes (testnode.erl).
+%%
+%% A separate OTP node, the client, does all the asking; this one starts the nodes, reads /proc and prints.
+%% Noise hits all alike: in each run every measure takes one target after the other, and the next run starts
+%% with another one. What is printed is the median over the runs. build/bench.json has every single value.
+%%
+%% What a measure means:
+%%   *_p50         median of single calls by one caller, in microseconds
+%%   pipelined     {From, <<64 bytes>>} to `echo' with 100 of them under way, answers per second
+%%   cpu           processor time (all threads, /proc/PID/task/*/schedstat) per 64 B message flooded into `sink'
+%%   payload_*     binaries echoed by gen_server:call, MiB of payload there and back per second
+%%   ready         from starting the program to its ready line, milliseconds
+%%   rss           resident memory of a program that is ready, has one peer and does nothing, MB
+%%
+%% Environment, set by run.sh: REMORA_BIN, REMORA_TESTNODE (skipped when missing), BENCH_RAW_EI, BENCH_RUNS,
+%% BENCH_JSON, BENCH_DIR.
+-module(bench).
+-export([main/0]).
+%% run on the client
+-export([gen_call/1, rpc_call/1, erpc_call/1, pipelined/1, flood/1, payload/3]).
+
+-define(CALLS, 2_000).
+-define(PIPELINED, 50_000).
+-define(OUTSTANDING, 100).
+-define(FLOOD, 100_000).
+
+%% {Measure, Unit, how a value is taken, the targets it is taken of}
+measures() ->
+    [{gen_call_p50, "us", {client, gen_call, []}, [raw_ei, remora, beam]},
+     {rpc_p50, "us", {client, rpc_call, []}, [remora, beam]},
+     {erpc_p50, "us", {client, erpc_call, []}, [remora, beam]},
+     {pipelined, "msg/s", {client, pipelined, []}, [raw_ei, remora, beam]},
+     {cpu, "us/msg", cpu, [remora, beam, beam_no_busy_wait]},
+     {payload_1_mib, "MiB/s", {client, payload, [1, 50]}, [remora, beam]},
+     {payload_64_mib, "MiB/s", {client, payload, [64, 2]}, [remora, beam]},
+     {ready, "ms", ready, [remora_program]},
+     {rss, "MB", rss, [remora_program]}].
+
+%% {Measure, Target, compared with (none: a plain limit), at most | at least, Limit}
+demands() ->
+    [{gen_call_p50, remora, raw_ei, at_most, 1.1},
+     {rpc_p50, remora, beam, at_most, 1.0},
+     {erpc_p50, remora, beam, at_most, 1.0},
+     {pipelined, remora, beam, at_least, 1.3},
+     {pipelined, remora, raw_ei, at_least, 2.0},
+     {cpu, remora, beam, at_most, 0.5},
+     {payload_1_mib, remora, beam, at_least, 1.0},
+     {payload_64_mib, remora, beam, at_least, 1.0},
+     {ready, remora_program, none, at_most, 50},
+     {rss, remora_program, none, at_most, 12}].
+
+main() ->
+    Runs = list_to_integer(os:getenv("BENCH_RUNS", "7")),
+    Dir = os:getenv("BENCH_DIR"),
+    Epmd = remora_ct:start_epmd(Dir),
+    Opts = #{epmd_port => maps:get(port, Epmd), cookie => "bench", dir => Dir, modules => [bench]},
+    Client = remora_ct:start_peer(Opts#{name => client}),
+    Targets = targets(Opts),
+    [remora_ct:connect(Client, Target) || {Name, Target} <- Targets, Name =/= raw_ei, Name =/= remora_program],
+    warm_up(Client, Targets),
+    Values = lists:append([run(Run, Runs, Client, Targets) || Run <- lists:seq(1, Runs)]),
+    [remora_ct:stop(Target) || {Name, Target} <- Targets, Name =/= remora_program],
+    remora_ct:stop(Client),
+    remora_ct:stop(Epmd),
+    Medians = medians(Values),
+    Judged = [judge(Demand, Medians) || Demand <- demands()],
+    print(Medians, Judged, Runs),
+    ok = file:write_file(os:getenv("BENCH_JSON"), json(Values, Medians, Judged, Runs)),
+    halt(0).
+
+%% ---- targets -----------------------------------------------------------------------------------------
+
+targets(Opts) ->
+    [{raw_ei, start_raw_ei(Opts)}]
+    ++ if_there("REMORA_TESTNODE", fun(Program) ->
+           {remora, remora_ct:start_remora(Opts#{name => remora, program => Program})} end)
+    ++ [{beam, start_beam(Opts#{name => beam})},
+        {beam_no_busy_wait, start_beam(Opts#{name => beam_no_busy_wait,
+            otp_args => ["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"]})}]
+    ++ if_there("REMORA_BIN", fun(Program) ->
+           {remora_program, Opts#{name => remora_program, program => Program}} end).
+
+if_there(Variable, Target) ->
+    Program = os:getenv(Variable, ""),
+    case filelib:is_regular(Program) of
+        true -> [Target(Program)];
+        false -> io:format("bench: no program ~ts: its rows are skipped~n", [Program]), []
+    end.
+
+start_raw_ei(#{epmd_port := EpmdPort, cookie := Cookie, dir := Dir}) ->
+    remora_ct:start_ready(os:getenv("BENCH_RAW_EI"), ["raw_ei@127.0.0.1"],
+                          [{"REMORA_COOKIE", Cookie}, {"ERL_EPMD_PORT", integer_to_list(EpmdPort)}],
+                          filename:join(Dir, "raw_ei.log")).
+
+start_beam(Opts) ->
+    Beam = remora_ct:start_peer(Opts),
+    ok = remora_ct:rcall(Beam, testnode, start, []),
+    Beam.
+
+%% Connections are made, code is loaded and heaps have grown before anything counts.
+warm_up(Client, Targets) ->
+    [value(How, Client, Targets, Target)
+     || {_, _, {client, F, A} = How, Of} <- measures(), {F, A} =/= {payload, [64, 2]},
+        Target <- Of, lists:keymember(Target, 1, Targets)].
+
+%% ---- runs ----------------------------------------------------------------------------------------------
+
+%% [{Measure, Target, Value}] of one run.
+run(Run, Runs, Client, Targets) ->
+    io:format("run ~b of ~b~n", [Run, Runs]),
+    [{Measure, Target, value(How, Client, Targets, Target)}
+     || {Measure, _, How, Of} <- measures(), Target <- rotate(Run, Of), lists:keymember(Target, 1, Targets)].
+
+rotate(N, List) ->
+    {Front, Back} = lists:split(N rem length(List), List),
+    Back ++ Front.
+
+value(How, Client, Targets, Name) ->
+    {Name, Target} = lists:keyfind(Name, 1, Targets),
+    take(How, Client, Target).
+
+take({client, Function, Args}, Client, #{node := Node}) ->
+    remora_ct:rcall(Client, bench, Function, [Node | Args]);
+take(cpu, Client, #{node := Node, os_pid := Pid}) ->
+    Before = cpu_ns(Pid),
+    Count = remora_ct:rcall(Client, bench, flood, [Node]),
+    (cpu_ns(Pid) - Before) / 1000 / Count;
+take(ready, _Client, Opts) ->
+    Start = erlang:monotonic_time(microsecond),
+    Remora = remora_ct:start_remora(Opts),
+    Ms = (erlang:monotonic_time(microsecond) - Start) / 1000,
+    remora_ct:stop(Remora),
+    Ms;
+take(rss, Client, Opts) ->
+    Remora = remora_ct:start_remora(Opts),
+    remora_ct:connect(Client, Remora),
+    Mb = rss_mb(Remora),
+    remora_ct:stop(Remora),
+    Mb.
+
+cpu_ns(Pid) ->
+    Files = filelib:wildcard("/proc/" ++ integer_to_list(Pid) ++ "/task/*/schedstat"),
+    lists:sum([list_to_integer(hd(string:lexemes(binary_to_list(Stat), " ")))
+               || File <- Files, {ok, Stat} <- [file:read_file(File)]]).
+
+rss_mb(#{os_pid := Pid}) ->
+    {ok, Status} = file:read_file("/proc/" ++ integer_to_list(Pid) ++ "/status"),
+    {match, [Kb]} = re:run(Status, "VmRSS:\\s+([0-9]+) kB", [{capture, all_but_first, list}]),
+    list_to_integer(Kb) / 1024.
+
+%% ---- on the client ---------------------------------------------------------------------------------------
+
+gen_call(Node) -> p50(fun() -> hello = gen_server:call({echo, Node}, {echo, hello}) end).
+rpc_call(Node) -> p50(fun() -> Node = rpc:call(Node, erlang, node, []) end).
+erpc_call(Node) -> p50(fun() -> Node = erpc:call(Node, erlang, node, []) end).
+
+p50(Call) ->
+    Times = [begin
+                 Start = erlang:monotonic_time(nanosecond),
+                 Call(),
+                 erlang:monotonic_time(nanosecond) - Start
+             end || _ <- lists:seq(1, ?CALLS)],
+    lists:nth(?CALLS div 2, lists:sort(Times)) / 1000.
+
+pipelined(Node) ->
+    Msg = {self(), binary:copy(<<"x">>, 64)},
+    Echo = {echo, Node},
+    Start = erlang:monotonic_time(nanosecond),
+    [Echo ! Msg || _ <- lists:seq(1, ?OUTSTANDING)],
+    pipelined(Echo, Msg, ?PIPELINED - ?OUTSTANDING),
+    [receive {echo, _} -> ok end || _ <- lists:seq(1, ?OUTSTANDING)],
+    ?PIPELINED * 1_000_000_000 / (erlang:monotonic_time(nanosecond) - Start).
+
+pipelined(_, _, 0) -> ok;
+pipelined(Echo, Msg, Left) ->
+    receive {echo, _} -> Echo ! Msg end,
+    pipelined(Echo, Msg, Left - 1).
+
+%% Returns when the last one was received there: the call stands behind them.
+flood(Node) ->
+    Sink = {sink, Node},
+    Before = gen_server:call(Sink, count, infinity),
+    Msg = {flood, binary:copy(<<"x">>, 64)},
+    [Sink ! Msg || _ <- lists:seq(1, ?FLOOD)],
+    ?FLOOD = gen_server:call(Sink, count, infinity) - Before.
+
+payload(Node, Mib, Times) ->
+    Bytes = binary:copy(<<"payload-">>, Mib bsl 17),
+    Start = erlang:monotonic_time(nanosecond),
+    [begin
+         Answer = gen_server:call({echo, Node}, {echo, Bytes}, infinity),
+         true = byte_size(Answer) =:= byte_size(Bytes)
+     end || _ <- lists:seq(1, Times)],
+    2 * Mib * Times * 1_000_000_000 / (erlang:monotonic_time(nanosecond) - Start).
+
+%% ---- results ---------------------------------------------------------------------------------------------
+
+medians(Values) ->
+    Grouped = lists:foldl(fun({M, T, V}, Acc) ->
+        maps:update_with({M, T}, fun(Vs) -> [V | Vs] end, [V], Acc)
+    end, #{}, Values),
+    maps:map(fun(_, Vs) -> median(lists:sort(Vs)) end, Grouped).
+
+median(Sorted) when length(Sorted) rem 2 =:= 1 -> lists:nth(length(Sorted) div 2 + 1, Sorted);
+median(Sorted) -> (lists:nth(length(Sorted) div 2, Sorted) + lists:nth(length(Sorted) div 2 + 1, Sorted)) / 2.
+
+%% A demand with what was found: {Demand, Ratio or value, ok | miss | skipped}.
+judge({Measure, Target, Other, Sense, Limit} = Demand, Medians) ->
+    case {Medians, Other} of
+        {#{{Measure, Target} := V}, none} -> {Demand, V, verdict(Sense, V, Limit)};
+        {#{{Measure, Target} := V, {Measure, Other} := W}, _} -> {Demand, V / W, verdict(Sense, V / W, Limit)};
+        _ -> {Demand, none, skipped}
+    end.
+
+verdict(at_most, V, Limit) when V =< Limit -> ok;
+verdict(at_least, V, Limit) when V >= Limit -> ok;
+verdict(_, _, _) -> miss.
+
+print(Medians, Judged, Runs) ->
+    Names = [raw_ei, remora, beam, beam_no_busy_wait],
+    io:format("~nmedians of ~b runs; ~ts~n~n", [Runs, machine()]),
+    io:format("~-16s ~-8s ~12s ~12s ~12s ~18s~n", ["measure", "unit" | [atom_to_list(N) || N <- Names]]),
+    [io:format("~-16s ~-8s ~12s ~12s ~12s ~18s~n", [Measure, Unit | [cell(Measure, N, Medians) || N <- Names]])
+     || {Measure, Unit, _, _} <- measures()],
+    io:format("~n~-16s ~-10s ~12s ~12s  ~s~n", ["measure", "against", "found", "target", ""]),
+    [io:format("~-16s ~-10s ~12s ~12s  ~s~n", [Measure, against(Other), number(Found), target(Sense, Limit), shown(Verdict)])
+     || {{Measure, _, Other, Sense, Limit}, Found, Verdict} <- Judged],
+    io:format("~n~b ok, ~b missed, ~b skipped~n",
+              [length([x || {_, _, V} <- Judged, V =:= Is]) || Is <- [ok, miss, skipped]]).
+
+cell(Measure, remora, Medians) ->
+    number(maps:get({Measure, remora}, Medians, maps:get({Measure, remora_program}, Medians, none)));
+cell(Measure, Name, Medians) -> number(maps:get({Measure, Name}, Medians, none)).
+
+number(none) -> "-";
+number(V) when V >= 1000 -> integer_to_list(round(V));
+number(V) -> io_lib:format("~.2f", [float(V)]).
+
+against(none) -> "";
+against(Other) -> atom_to_list(Other).
+
+target(at_most, Limit) -> io_lib:format("<= ~w", [Limit]);
+target(at_least, Limit) -> io_lib:format(">= ~w", [Limit]).
+
+shown(ok) -> "ok";
+shown(miss) -> "MISS";
+shown(skipped) -> "skipped".
+
+machine() ->
+    {ok, Info} = file:read_file("/proc/cpuinfo"),
+    Model = case re:run(Info, "model name\\s*:\\s*(.*)", [{capture, all_but_first, list}]) of
+                {match, [M]} -> M;
+                nomatch -> "unknown processor"
+            end,
+    io_lib:format("~ts, ~b logical processors, OTP ~ts",
+                  [Model, erlang:system_info(logical_processors), erlang:system_info(otp_release)]).
+
+%% OTP 25 has no JSON writer; all of this is names and numbers.
+json(Values, Medians, Judged, Runs) ->
+    ["{\"machine\":\"", machine(), "\",\"runs\":", integer_to_list(Runs),
+     ",\n\"medians\":[", rows([median_row(M, T, V) || {{M, T}, V} <- lists:sort(maps:to_list(Medians))]),
+     "],\n\"targets\":[", rows([judged_row(J) || J <- Judged]),
+     "],\n\"values\":[", rows([median_row(M, T, V) || {M, T, V} <- Values]), "]}\n"].
+
+rows(Rows) -> lists:join(",", [["\n ", Row] || Row <- Rows]).
+
+median_row(Measure, Target, Value) ->
+    {_, Unit, _, _} = lists:keyfind(Measure, 1, measures()),
+    io_lib:format("{\"measure\":\"~s\",\"target\":\"~s\",\"unit\":\"~s\",\"value\":~.4f}",
+                  [Measure, Target, Unit, float(Value)]).
+
+judged_row({{Measure, _, Other, Sense, Limit}, Found, Verdict}) ->
+    io_lib:format("{\"measure\":\"~s\",\"against\":\"~s\",\"sense\":\"~s\",\"limit\":~w,\"found\":~s,\"verdict\":\"~s\"}",
+                  [Measure, Other, Sense, Limit, case Found of none -> "null"; _ -> io_lib:format("~.4f", [float(Found)]) end,
+                   Verdict]).

@@ -1,0 +1,57 @@
+#!/bin/sh
+# test.sh: everything that says whether remora works, as `make test` and CI run it: the doctest units (Release, then
+# under ASan and UBSan together with the fuzz corpora), then Common Test against real OTP 25 and 27 nodes. Ends with
+# one line `N passed, N failed` over all of them.
+set -u
+root=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$root" || exit 1
+logs=build/test-logs
+mkdir -p "$logs"
+passed=0
+failed=0
+
+# part NAME COMMAND...: the last line `N passed, N failed` of its output counts; without one its exit code does.
+part() {
+  name=$1
+  shift
+  echo "== $name"
+  "$@" >"$logs/$name.log" 2>&1
+  code=$?
+  counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$logs/$name.log" | tail -n 1)
+  [ -n "$counts" ] || counts=$([ $code -eq 0 ] && echo "1 0" || echo "0 1")
+  p=${counts% *}
+  f=${counts#* }
+  [ "$code" -eq 0 ] || [ "$f" -gt 0 ] || f=1
+  [ "$f" -eq 0 ] || grep -v ' ok$' "$logs/$name.log" | tail -n 60
+  echo "   $p passed, $f failed"
+  passed=$((passed + p))
+  failed=$((failed + f))
+}
+
+# doctest's own summary as our line.
+units() {
+  "$1" --no-colors=true >"$logs/units.out" 2>&1
+  code=$?
+  cat "$logs/units.out"
+  sed -n 's/.*test cases: *[0-9]* | *\([0-9]*\) passed | *\([0-9]*\) failed.*/\1 passed, \2 failed/p' "$logs/units.out"
+  return $code
+}
+
+replay() {
+  code=0
+  for target in "$root"/build/asan/test/replay_*; do
+    [ -x "$target" ] || continue
+    name=${target##*/replay_}
+    "$target" "$root/test/fuzz/corpus/$name" || code=1
+  done
+  return $code
+}
+
+part units units build/release/test/unit
+part asan-build make -s asan
+part asan-units units build/asan/test/unit
+part fuzz-corpus replay
+part otp27 test/support/otp27.sh build/otp27
+part beam test/beam/run.sh
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
