@@ -1,5 +1,7 @@
 #include "etf/bignum.hpp"
 
+#include "etf/tags.hpp"
+
 #include <algorithm>
 #include <bit>
 
@@ -101,6 +103,21 @@ std::optional<std::vector<std::uint8_t>> shifted_magnitude(std::string_view digi
 }
 
 } // namespace
+
+std::optional<big_integer> as_big_integer(view v) {
+  if (v.empty() || v.what() != kind::integer) return std::nullopt;
+  auto const bytes = v.bytes();
+  if (bytes[0] == tag::small_big || bytes[0] == tag::large_big) {
+    std::size_t const head = bytes[0] == tag::small_big ? 3 : 6;
+    auto const magnitude = bytes.subspan(head);
+    return big_integer{.negative = bytes[head - 1] != 0, .magnitude = {magnitude.begin(), magnitude.end()}};
+  }
+  auto const value = v.integer().value_or(0);
+  big_integer out{.negative = value < 0, .magnitude = {}};
+  for (auto left = value < 0 ? -value : value; left != 0; left >>= 8)
+    out.magnitude.push_back(static_cast<std::uint8_t>(left));
+  return out;
+}
 
 std::string digits_of(base::bytes_view magnitude, unsigned radix) {
   base::check(radix >= 2 && radix <= 36, "digits_of: base 2 to 36");

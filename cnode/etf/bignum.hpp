@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/bytes.hpp"
+#include "etf/term.hpp"
 
 #include <optional>
 #include <string>
@@ -10,6 +11,13 @@
 #include <vector>
 
 namespace remora::etf {
+
+// Sign and magnitude of an integer of any size; nullopt for other terms.
+struct big_integer {
+  bool negative = false;
+  std::vector<std::uint8_t> magnitude; // little-endian
+};
+std::optional<big_integer> as_big_integer(view v);
 
 // Digits 0-9A-Z without a sign, "0" for no magnitude; radix 2..36.
 std::string digits_of(base::bytes_view magnitude, unsigned radix);

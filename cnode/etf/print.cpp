@@ -159,12 +159,10 @@ private:
       fmt::format_to(std::back_inserter(out_), "{}", *small);
       return;
     }
-    auto const bytes = v.bytes();
-    std::size_t const head = bytes[0] == tag::small_big ? 3 : 6;
-    auto const magnitude = bytes.subspan(head);
-    bool const decimal = magnitude.size() <= print_decimal_bytes_max;
-    auto const digits = digits_of(magnitude, decimal ? 10 : 16);
-    if (bytes[head - 1] != 0 && digits != "0") out_ += '-';
+    auto const big = as_big_integer(v).value_or(big_integer{});
+    bool const decimal = big.magnitude.size() <= print_decimal_bytes_max;
+    auto const digits = digits_of(big.magnitude, decimal ? 10 : 16);
+    if (big.negative) out_ += '-';
     if (!decimal) out_ += "16#";
     out_ += digits;
   }
