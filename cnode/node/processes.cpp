@@ -107,13 +107,19 @@ void core::schedule(process& p) {
 
 void core::run_ready() {
   if (running_ != nullptr) return;
+  do {
+    run_all();
+    close_overflown();
+  } while (!ready_.empty());
+}
+
+void core::run_all() {
+  if (running_ != nullptr) return;
   while (!ready_.empty()) {
     auto const id = ready_.front();
     ready_.pop_front();
     if (auto* const p = find_process(id)) resume(*p);
   }
-  close_overflown();
-  if (!ready_.empty()) run_ready();
 }
 
 void core::resume(process& p) {
