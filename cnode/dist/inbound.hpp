@@ -80,7 +80,7 @@ private:
   struct partial {
     std::uint64_t next = 0; // the fragment id that must come
     base::buffer control;   // canonical
-    base::buffer payload;   // as received
+    base::buffer payload;   // as received, behind fragment_headroom bytes
     std::vector<etf::atom> atoms;
     base::time_point deadline;
   };
@@ -96,6 +96,7 @@ private:
   std::optional<frame_failure> new_cache_entry(base::cursor& in, bool long_atoms, std::size_t slot);
   outcome deliver(base::bytes_view control_and_payload, bool version_bytes);
   outcome finish(partial done);
+  etf::term canonical(partial& done);
   bool within_fragment_limits(base::bytes_view part, partial const& p) const;
 
   static constexpr std::size_t cache_slots = 2048;

@@ -383,6 +383,8 @@ public:
     from_ = std::max(from_, at);
   }
 
+  std::size_t copied() const { return from_; }
+
   // By far the most frequent one.
   void cached_atom(std::size_t at) {
     auto const text = cached_[in_[at + 1]].encoded();
@@ -531,13 +533,18 @@ base::result<std::size_t, term_error> reader::read(base::bytes_view bytes, std::
 
 void reader::copy(base::bytes_view term, std::span<atom const> cached, base::buffer& out) {
   out.reserve(out.size() + term.size() + growth_);
+  std::size_t const rest = copy_beginning(term, cached, out);
+  out.append(term.subspan(rest));
+}
+
+std::size_t reader::copy_beginning(base::bytes_view term, std::span<atom const> cached, base::buffer& out) {
   copier copy_of(term, cached, out);
   for (auto const& r : rewrites_) {
     if (r.how == rewrite::what::atom && term[r.at] == tag::atom_cache_ref) copy_of.cached_atom(r.at);
     else copy_of.apply(r);
   }
-  copy_of.until(term.size());
   if (rewrites_.capacity() > rewrites_kept_max) rewrites_ = {};
+  return copy_of.copied();
 }
 
 } // namespace remora::etf

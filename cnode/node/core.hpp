@@ -133,8 +133,8 @@ private:
 
   // Signals out: `sender` keeps the order of one process's signals (signals.cpp).
   template <class Write> send_status signal_to(std::string_view node, std::uint64_t sender, bool dial, Write write_control,
-                                               etf::term const& payload = {});
-  send_status queue_signal(peer& p, std::uint64_t sender, etf::view control, etf::term const& payload);
+                                               dist::payload const& payload = {});
+  send_status queue_signal(peer& p, std::uint64_t sender, etf::view control, dist::payload const& payload);
 
   // Signals in (signals.cpp).
   void on_signal(peer& from, dist::signal& s, connection_id via);

@@ -67,6 +67,7 @@ public:
   etf::atom name;
   std::string initial_call; // for process_info
   bool trap_exit = false;
+  etf::term const* current = nullptr; // the message that its server handles
   bool node_monitor = false;
 
   std::deque<etf::term> mailbox;
@@ -92,7 +93,7 @@ public:
 struct queued {
   std::uint64_t sender;
   etf::term control;
-  etf::term payload;
+  dist::payload payload;
 };
 
 // One connection, and whose it is.
