@@ -133,15 +133,8 @@ void connection::opened(std::uint64_t negotiated, base::time_point now) {
   out_.open(negotiated);
   last_received_ = now;
   next_tick_ = now + limits_.tick_time / ticks_per_tick_time;
-  wrote_since_tick_ = false;
+  accepted_at_tick_ = out_.accepted();
 }
-
-void connection::written(std::size_t count, base::time_point /*now*/) {
-  out_.written(count);
-  wrote_since_tick_ = true;
-}
-
-void connection::pause(base::time_point /*now*/) { paused_ = true; }
 
 void connection::resume(base::time_point now) {
   paused_ = false;
@@ -170,8 +163,8 @@ std::optional<connection::event> connection::wake(base::time_point now) {
                                                  std::chrono::duration<double>(limits_.tick_time).count()));
   if (now >= next_tick_) {
     // As dist_util:send_tick: only when nothing was written since the last look and nothing waits to be.
-    if (!wrote_since_tick_ && out_.empty()) out_.push_raw(tick);
-    wrote_since_tick_ = false;
+    if (out_.accepted() == accepted_at_tick_ && out_.empty()) out_.push_raw(tick);
+    accepted_at_tick_ = out_.accepted();
     next_tick_ = now + limits_.tick_time / ticks_per_tick_time;
   }
   return std::nullopt;

@@ -53,10 +53,10 @@ public:
 
   outbox& out() { return out_; }
   outbox const& out() const { return out_; }
-  void written(std::size_t count, base::time_point now);
+  void written(std::size_t count) { out_.written(count); }
 
   // Reading stops while a local consumer is full; silence does not count then.
-  void pause(base::time_point now);
+  void pause() { paused_ = true; }
   void resume(base::time_point now);
   bool paused() const { return paused_; }
 
@@ -86,7 +86,7 @@ private:
   bool paused_ = false;
   base::time_point last_received_;
   base::time_point next_tick_;
-  bool wrote_since_tick_ = false;
+  std::uint64_t accepted_at_tick_ = 0; // what the outbox had accepted at the last look
 };
 
 } // namespace remora::dist

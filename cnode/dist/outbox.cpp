@@ -25,6 +25,7 @@ void outbox::open(std::uint64_t negotiated_flags) {
 
 void outbox::grown(std::size_t count) {
   bytes_ += count;
+  accepted_ += count;
   busy_ = busy_ || bytes_ > limits_.high_mark;
 }
 

@@ -41,6 +41,7 @@ public:
   void push(std::uint64_t sender, base::bytes_view control, etf::term const& payload);
 
   std::size_t bytes() const { return bytes_; }
+  std::uint64_t accepted() const { return accepted_; } // bytes since the start
   bool empty() const { return bytes_ == 0; }
   bool busy() const { return busy_; }
   bool overflown() const { return bytes_ > limits_.bytes_max; }
@@ -85,6 +86,7 @@ private:
   bool header_ = false; // 131 68 frames
   bool fragments_ = false;
   bool busy_ = false;
+  std::uint64_t accepted_ = 0;
   std::size_t bytes_ = 0; // everything accepted and not yet written
   base::buffer tail_;     // small frames, still growing
   std::deque<chunk> ready_;

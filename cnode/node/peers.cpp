@@ -399,7 +399,7 @@ void core::written(connection_id id, std::size_t count, base::time_point now) {
   auto* const wire = connection(id);
   if (wire == nullptr) return;
   bool const was_busy = wire->out().busy();
-  wire->written(count, now);
+  wire->written(count);
   counts_.bytes_out += count;
   if (!was_busy || wire->out().busy()) return;
   if (auto* const p = find_peer(find_connection(id)->peer.text()))

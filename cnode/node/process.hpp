@@ -129,6 +129,7 @@ public:
   bool register_name(std::string_view name); // false: taken, or this process has one
   void unregister_name();
   etf::pid const& leader() const; // the group leader
+  void set_leader(etf::pid leader);
   void monitor_nodes(bool on);    // {nodeup, Node} and {nodedown, Node} messages from now on
 
   // io:put_chars to the group leader: waits for its answer, as OTP does. False when it is gone.

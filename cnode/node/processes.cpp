@@ -288,7 +288,7 @@ void core::deliver(process& p, etf::term message, connection_id via) {
   if (c == nullptr || !c->wire || std::find(p.held.begin(), p.held.end(), via) != p.held.end()) return;
   p.held.push_back(via);
   ++c->holds;
-  c->wire->pause(now_);
+  c->wire->pause();
 }
 
 // Half empty again, or gone: the connections that filled it are read on.

@@ -324,6 +324,7 @@ void self::exit_other(etf::pid const& other, etf::view reason) {
 void self::exit(etf::term reason) { throw exit_process{std::move(reason)}; }
 void self::exit(std::string_view reason) { exit(etf::make(etf::am(reason))); }
 void self::end_with(etf::term reason) { process_->end_reason = std::move(reason); }
+void self::set_leader(etf::pid leader) { process_->leader = std::move(leader); }
 void self::trap_exit(bool on) { process_->trap_exit = on; }
 void self::monitor_nodes(bool on) { process_->node_monitor = on; }
 

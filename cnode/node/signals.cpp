@@ -209,28 +209,38 @@ void core::on(peer& from, dist::spawn_request const& m, etf::term const& payload
   });
 }
 
+namespace {
+
+// How a spawned function ends when it raises: {Error, Stack}, {{nocatch, Thrown}, Stack}, or the reason of an exit.
+etf::term end_of(raised const& r, etf::term const& stack) {
+  switch (r.how) {
+  case raised::kind::error: return etf::make(etf::tup(*r.reason, stack));
+  case raised::kind::throw_: return etf::make(etf::tup(etf::tup(etf::am("nocatch"), *r.reason), stack));
+  case raised::kind::exit: break;
+  }
+  return r.reason;
+}
+
+} // namespace
+
 // What the child runs. An unknown function is no failure of the spawn: the child starts, and dies of undef.
 body core::spawned_body(std::string_view module, std::string_view name, etf::term const& arguments) {
-  auto const count = arguments->list()->left();
-  if (auto const* const f = functions_.find(module, name, count)) {
-    return [f, arguments](self me) -> task<> {
-      std::optional<etf::term> reason;
-      try {
-        co_await (*f)(me, arguments);
-      } catch (raised const& r) {
-        reason = r.how == raised::kind::error ? etf::make(etf::tup(*r.reason, std::vector<int>{}))
-                 : r.how == raised::kind::throw_
-                     ? etf::make(etf::tup(etf::tup(etf::am("nocatch"), *r.reason), std::vector<int>{}))
-                     : r.reason;
-      }
-      if (reason) me.end_with(*reason);
+  auto const stack =
+      etf::make(etf::lst(etf::tup(etf::am(module), etf::am(name), *arguments, std::vector<int>{})));
+  auto const* const f = functions_.find(module, name, arguments->list()->left());
+  if (f == nullptr)
+    return [reason = etf::make(etf::tup(etf::am("undef"), stack))](self me) -> task<> {
+      me.end_with(reason);
+      co_return;
     };
-  }
-  auto const reason = etf::make(etf::tup(
-      etf::am("undef"), etf::lst(etf::tup(etf::am(module), etf::am(name), *arguments, std::vector<int>{}))));
-  return [reason](self me) -> task<> {
-    me.end_with(reason);
-    co_return;
+  return [f, arguments, stack](self me) -> task<> {
+    std::optional<etf::term> reason;
+    try {
+      co_await (*f)(me, arguments);
+    } catch (raised const& r) {
+      reason = end_of(r, stack);
+    }
+    if (reason) me.end_with(*reason);
   };
 }
 

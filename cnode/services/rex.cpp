@@ -17,6 +17,7 @@ struct request {
   etf::atom module;
   etf::atom function;
   etf::term arguments;
+  std::optional<etf::pid> leader; // what the function prints goes there
 };
 
 // {call | block_call | cast, M, F, A, GL}
@@ -26,7 +27,7 @@ std::optional<request> as_request(etf::view term, std::initializer_list<std::str
   auto const kind = (*parts)[0].atom_text();
   if (!kind || std::find(kinds.begin(), kinds.end(), *kind) == kinds.end()) return std::nullopt;
   if (!(*parts)[1].is_atom() || !(*parts)[2].is_atom()) return std::nullopt;
-  return request{etf::atom(*(*parts)[1].atom_text()), etf::atom(*(*parts)[2].atom_text()), etf::term((*parts)[3])};
+  return request{etf::atom(*(*parts)[1].atom_text()), etf::atom(*(*parts)[2].atom_text()), etf::term((*parts)[3]), (*parts)[4].as_pid()};
 }
 
 class rex : public node::server {
@@ -35,6 +36,7 @@ public:
     auto wanted = as_request(term, {"call", "block_call"});
     if (!wanted) return std::nullopt;
     me.spawn([from, w = std::move(*wanted)](node::self worker) -> node::task<> {
+      if (w.leader) worker.set_leader(*w.leader);
       worker.reply(from, rpc_result(co_await call_function(worker, w.module, w.function, w.arguments)));
     });
     return std::nullopt;
@@ -44,6 +46,7 @@ public:
     auto wanted = as_request(term, {"cast"});
     if (!wanted) return;
     me.spawn([w = std::move(*wanted)](node::self worker) -> node::task<> {
+      if (w.leader) worker.set_leader(*w.leader);
       co_await call_function(worker, w.module, w.function, w.arguments);
     });
   }
@@ -60,6 +63,7 @@ public:
     if (auto const send = (*pair)[1].tuple<3>()) return on_send(me, *from, *send);
     if (auto wanted = as_request((*pair)[1], {"call"})) { // C nodes
       me.spawn([from = *from, w = std::move(*wanted)](node::self worker) -> node::task<> {
+      if (w.leader) worker.set_leader(*w.leader);
         auto const o = co_await call_function(worker, w.module, w.function, w.arguments);
         worker.send(from, make(tup(am("rex"), rpc_result(o))));
       });

@@ -2,6 +2,7 @@
 // What it is given to print becomes an output effect. An unanswered request would hang the process that prints.
 // logger_proxy: log events of such processes.
 #include "node/server.hpp"
+#include "services/io_format.hpp"
 #include "services/parts.hpp"
 
 #include "etf/print.hpp"
@@ -14,16 +15,15 @@ using etf::tup;
 
 namespace {
 
-std::string io_format(etf::view format, etf::view arguments) { return format.text().value_or(etf::print(format)) + etf::print(arguments); }
-
 // The text of put_chars in any of its forms; nullopt: not put_chars, or its characters are none.
 std::optional<std::string> put_chars_text(etf::view request) {
   auto const arity = request.arity();
   if (!arity || !request.element(0)->is_atom("put_chars")) return std::nullopt;
-  if (arity == 2U) return request.element(1)->text();
-  if (arity == 3U) return request.element(2)->text();
+  if (arity == 2U) return io_characters(*request.element(1), encoding::latin1); // the form before Unicode
+  bool const latin1 = request.element(1)->is_atom("latin1");
+  if (arity == 3U) return io_characters(*request.element(2), latin1 ? encoding::latin1 : encoding::unicode);
   if (arity != 5U) return std::nullopt;
-  auto const [tag, encoding, module, function, arguments] = *request.tuple<5>();
+  auto const [tag, given_encoding, module, function, arguments] = *request.tuple<5>();
   auto list = arguments.list();
   if (!module.is_atom("io_lib") || !function.is_atom("format") || !list || list->left() != 2) return std::nullopt;
   auto const format = *list->next();

@@ -44,7 +44,7 @@ duplicate_is_refused(Config) ->
 leaves_when_terminated(Config) ->
     Nut = nut(Config),
     remora_ct:stop(Nut),
-    ?assertEqual({error, 1}, raw_dist:epmd_lookup(remora_ct:epmd_port(Config), short(Nut))).
+    unregistered(Config, Nut).
 
 leaves_when_killed(Config) ->
     Nut = nut(Config),

@@ -159,6 +159,8 @@ exit_without_payload_flag(Config) ->
     Echo = spawn_echo(Config),
     ok = raw_dist:send(Conn, {1, Self, Echo}),
     ok = raw_dist:send(Conn, {19, Self, Echo, Ref}),
+    ok = raw_dist:send(Conn, {22, Self, Echo}, {Self, sync}),  % the end comes on another connection
+    ?assertMatch({{_, _, Self}, {echo, sync}}, raw_dist:recv_signal(Conn)),
     run(peer(1, Config), fun() -> exit(Echo, gone), down(Echo) end),
     Two = lists:sort([raw_dist:recv_signal(Conn), raw_dist:recv_signal(Conn)]),
     ?assertEqual([{3, Echo, Self, gone}, {21, Echo, Self, Ref, gone}], lists:sort(Two)).

@@ -154,7 +154,7 @@ start_peer(Opts = #{name := Name, dir := Dir}) ->
     Release = maps:get(release, Opts, 25),
     Log = filename:join(Dir, lists:concat([Name, "-otp", Release, ".log"])),
     PeerOpts = #{connection => standard_io, name => Name, host => ?HOST, longnames => true,
-                 exec => erl(Release), args => peer_args(Opts), env => peer_env(Opts),
+                 exec => logged(erl(Release)), args => peer_args(Opts), env => [{"PROGRAM_LOG", Log} | peer_env(Opts)],
                  peer_down => continue, wait_boot => 30_000},
     case hold(fun() -> held_peer(Log, PeerOpts) end) of
         {ok, Holder, {Server, Node}} ->
@@ -174,10 +174,11 @@ held_peer(Log, PeerOpts) ->
     {ok, Server, Node} = peer:start(PeerOpts),
     {Server, Node}.
 
-erl(25) ->
-    os:find_executable("erl");
-erl(27) ->
-    {os:getenv("REMORA_IN_OTP27"), [otp27(), "erl"]}.
+erl(25) -> [os:find_executable("erl")];
+erl(27) -> [os:getenv("REMORA_IN_OTP27"), otp27(), "erl"].
+
+%% A program whose standard error goes to the file PROGRAM_LOG. The shell becomes the program: same pid.
+logged(Command) -> {"/bin/sh", ["-c", "exec \"$0\" \"$@\" 2>>\"$PROGRAM_LOG\"" | Command]}.
 
 otp27() -> os:getenv("REMORA_OTP27", "build/otp27").
 
@@ -406,9 +407,10 @@ start_program(Exec, Args, Env, Log) ->
     Caller = self(),
     Ref = make_ref(),
     Holder = spawn(fun() ->
-        Port = open_port({spawn_executable, "/bin/sh"},
-                         [{args, ["-c", "exec \"$0\" \"$@\" 2>>\"$PROGRAM_LOG\"", Exec | Args]},
-                          {env, [{"PROGRAM_LOG", Log} | Env]}, {line, 65536}, binary, exit_status, use_stdio]),
+        {Shell, ShellArgs} = logged([Exec | Args]),
+        Port = open_port({spawn_executable, Shell},
+                         [{args, ShellArgs}, {env, [{"PROGRAM_LOG", Log} | Env]},
+                          {line, 65536}, binary, exit_status, use_stdio]),
         {os_pid, OsPid} = erlang:port_info(Port, os_pid),
         Caller ! {Ref, OsPid},
         program(Port, [], running, [])

@@ -3,7 +3,7 @@
 # by default) against real OTP nodes. Ends with the line `N passed, N failed' and says the same by its exit code.
 #
 #   REMORA_OTP="25 27 mixed"   releases to test          REMORA_NUT=remora|beam   the node under test
-#   REMORA_CASE=ping           only this case            REMORA_BIN, REMORA_TESTNODE, REMORA_OTP27   other places
+#   REMORA_CASE=ping           only this case, of one SUITE   REMORA_BIN, REMORA_TESTNODE, REMORA_OTP27   other places
 #
 # Erlang's own erlc and common_test do all of it. The test node is not distributed, so the machine's epmd is
 # neither needed nor seen. Everything is written below build/: beams in beam, logs in ct.

@@ -51,7 +51,7 @@ demands() ->
      {rss, remora_program, none, at_most, 12}].
 
 main() ->
-    Runs = list_to_integer(os:getenv("BENCH_RUNS", "7")),
+    Runs = list_to_integer(os:getenv("BENCH_RUNS", "15")),
     Dir = os:getenv("BENCH_DIR"),
     Epmd = remora_ct:start_epmd(Dir),
     Opts = #{epmd_port => maps:get(port, Epmd), cookie => "bench", dir => Dir, modules => [bench]},

@@ -1,7 +1,7 @@
 #!/bin/sh
 # run.sh: measures remora against a raw ei loop and an OTP node; prints a table and writes build/bench.json.
 #
-#   BENCH_RUNS=7          runs to take the median of
+#   BENCH_RUNS=15         runs to take the median of
 #   BENCH_STRICT=1        fail when a target is missed
 #   REMORA_BIN, REMORA_TESTNODE   other programs than priv/remora and build/release/test/support/testnode;
 #                         rows of a program that is not there are skipped with a notice
@@ -12,7 +12,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$root/build/bench
 export REMORA_BIN="${REMORA_BIN:-$root/priv/remora}"
 export REMORA_TESTNODE="${REMORA_TESTNODE:-$root/build/release/test/support/testnode}"
-export BENCH_RUNS="${BENCH_RUNS:-7}"
+export BENCH_RUNS="${BENCH_RUNS:-15}"
 export BENCH_RAW_EI="$build/raw_ei"
 export BENCH_JSON="$root/build/bench.json"
 export BENCH_DIR="$build/logs"

@@ -98,7 +98,7 @@ void prepare(runtime& node) {
   f.add("calc", "throw", [](etf::term const& term) -> etf::term { throw node::raised{node::raised::kind::throw_, term}; });
   f.add("calc", "exit", [](etf::term const& reason) -> etf::term { throw node::raised{node::raised::kind::exit, reason}; });
   f.add("calc", "print", 1, [](node::self me, etf::term arguments) -> node::task<etf::term> {
-    co_await me.print(etf::print(*arguments->list()->next()) + "\n");
+    co_await me.print(etf::print(*arguments->list()->next(), {.wide = false}) + "\n");
     co_return make(am("ok"));
   });
   f.add("calc", "spawn_echo", [&node] { return node.spawn(node::serve(std::make_shared<echo>()), {}, "testnode:init/1"); });

@@ -3,7 +3,7 @@
 #include "etf/chardata.hpp"
 #include "etf/print.hpp"
 #include "etf/reader.hpp"
-#include "support/terms.hpp"
+#include "unit/terms.hpp"
 
 #include <doctest/doctest.h>
 

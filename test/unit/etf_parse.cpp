@@ -5,7 +5,7 @@
 #include "etf/builder.hpp"
 #include "etf/print.hpp"
 #include "etf/reader.hpp"
-#include "support/terms.hpp"
+#include "unit/terms.hpp"
 
 #include <doctest/doctest.h>
 

@@ -4,7 +4,7 @@
 #include "base/utf8.hpp"
 #include "etf/builder.hpp"
 #include "etf/parse.hpp"
-#include "support/terms.hpp"
+#include "unit/terms.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "support/terms.hpp"
+#include "unit/terms.hpp"
 
 #include "base/check.hpp"
 #include "base/utf8.hpp"
