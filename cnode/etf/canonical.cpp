@@ -26,7 +26,19 @@ public:
     from_ = std::max(from_, at);
   }
 
+  // By far the most frequent one.
+  void cached_atom(std::size_t at) {
+    auto const text = cached_[in_[at + 1]].encoded();
+    std::size_t const plain = at - from_;
+    std::uint8_t* const to = out_.room(plain + text.size());
+    std::memcpy(to, in_.data() + from_, plain);
+    std::memcpy(to + plain, text.data(), text.size());
+    out_.commit(plain + text.size());
+    from_ = at + 2;
+  }
+
   void apply(rewrite const& r) {
+    if (r.how == rewrite::what::atom && in_[r.at] == tag::atom_cache_ref) return cached_atom(r.at);
     until(r.at);
     switch (r.how) {
     case rewrite::what::atom: return atom();
@@ -58,7 +70,7 @@ private:
   void atom() {
     std::uint8_t const what = *here();
     if (what == tag::atom_cache_ref) {
-      put_atom(out_, cached_[here()[1]].text());
+      out_.append(cached_[here()[1]].encoded());
       return drop(2);
     }
     bool const small = what == tag::small_atom_utf8 || what == tag::small_atom_latin1;

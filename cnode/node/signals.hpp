@@ -1,7 +1,6 @@
 // How a signal of ours reaches a peer: straight into its outbox, or into its queue while it is being dialled.
 #pragma once
 
-#include "node/connections.hpp"
 #include "node/core.hpp"
 
 namespace remora::node {
@@ -16,11 +15,11 @@ send_status core::signal_to(std::string_view node, std::uint64_t sender, bool di
   scratch_.clear();
   write_control(scratch_, *p);
   if (p->where != peer::state::up) return queue_signal(*p, sender, etf::view(scratch_.bytes()), payload);
-  auto& out = find_connection(p->connection)->wire->out();
+  auto& out = p->wire->wire->out();
   if (out.overflown()) return send_status::dropped; // it is given up at the end of this step
   out.push(sender, scratch_.bytes(), payload);
   ++counts_.signals_out;
-  mark_writable(p->connection);
+  mark_writable(*p->wire);
   if (out.overflown()) {
     overflown_.push_back(p->connection);
     return send_status::dropped;
