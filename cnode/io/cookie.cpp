@@ -1,4 +1,4 @@
-#include "cli/cookie.hpp"
+#include "io/cookie.hpp"
 
 #include "io/clock.hpp"
 
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace remora::cli {
+namespace remora::io {
 
 namespace {
 
@@ -95,4 +95,4 @@ found find_cookie(std::string const& cookie_file) {
   return failed("there is no cookie: neither HOME nor XDG_CONFIG_HOME is set; give one with --cookie-file or REMORA_COOKIE");
 }
 
-} // namespace remora::cli
+} // namespace remora::io

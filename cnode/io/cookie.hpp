@@ -7,9 +7,10 @@
 
 #include <string>
 
-namespace remora::cli {
+namespace remora::io {
 
-// The error is a sentence: what was tried, what was found, what to do.
-base::result<std::string, std::string> find_cookie(std::string const& cookie_file);
+// The cookie in `cookie_file`, or where there is none given, in the other places in their order. The error is a sentence:
+// what was tried, what was found, what to do. A file that others than its owner can read is an error.
+base::result<std::string, std::string> find_cookie(std::string const& cookie_file = {});
 
-} // namespace remora::cli
+} // namespace remora::io
