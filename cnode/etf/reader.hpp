@@ -57,8 +57,6 @@ std::string_view describe(term_error error);
 
 // Is `text` the UTF-8 of at most 255 characters?
 bool is_atom_text(base::bytes_view text);
-// name@host, both parts non-empty, one @.
-bool is_node_name(std::string_view text);
 
 class reader {
 public:
@@ -102,6 +100,7 @@ private:
 
   term_limits limits_;
   bool canonical_ = true;
+  std::size_t growth_ = 0; // how much longer than the input the canonical term is at the most
   std::vector<rewrite> rewrites_; // both kept between calls for their memory
   std::vector<frame> frames_;
 };

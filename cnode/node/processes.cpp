@@ -309,7 +309,8 @@ std::optional<etf::term> core::take_message(process& p, self::pattern const& wan
                             : p.mailbox.begin();
   if (found == p.mailbox.end()) return std::nullopt;
   auto message = std::move(*found);
-  p.mailbox.erase(found);
+  if (found == p.mailbox.begin()) p.mailbox.pop_front();
+  else p.mailbox.erase(found);
   p.mailbox_bytes -= message.size();
   release_mailbox(p);
   return message;
