@@ -10,7 +10,8 @@
 namespace remora::io {
 
 // The cookie in `cookie_file`, or where there is none given, in the other places in their order. The error is a sentence:
-// what was tried, what was found, what to do. A file that others than its owner can read is an error.
+// what was tried, what was found, what to do. A file that others than its owner can read is an error
+// (in systemd's CREDENTIALS_DIRECTORY: others than owner and group).
 base::result<std::string, std::string> find_cookie(std::string const& cookie_file = {});
 
 } // namespace remora::io
