@@ -13,8 +13,8 @@ using namespace remora;
 
 void add_client_options(CLI::App& app, cli::client_options& o) {
   app.add_option("--cookie-file", o.cookie_file, "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
-  app.add_option("--epmd-port", o.epmd_port, "Port of epmd; else ERL_EPMD_PORT, else 4369");
-  app.add_option("--port", o.port, "Port that the node listens on, where it runs without epmd");
+  app.add_option("--epmd-port", o.epmd_port, "Port of epmd; else ERL_EPMD_PORT, else 4369")->check(CLI::Range(1, 65'535));
+  app.add_option("--port", o.port, "Port that the node listens on, where it runs without epmd")->check(CLI::Range(1, 65'535));
   app.add_option("--timeout", o.timeout, "Time for the connection and for each answer, in s")->check(CLI::Range(0.001, 86'400.0));
   app.add_flag("--json", o.json, "Print JSON");
 }

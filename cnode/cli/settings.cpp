@@ -1,15 +1,13 @@
 #include "cli/settings.hpp"
 
-#include "cli/cookie.hpp"
 #include "etf/reader.hpp"
+#include "io/cookie.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <toml++/toml.h>
 
 #include <array>
-#include <charconv>
-#include <cstdlib>
 #include <unistd.h>
 #include <variant>
 
@@ -95,13 +93,6 @@ std::string short_host() {
   return name.substr(0, name.find('.'));
 }
 
-std::uint16_t epmd_port_of(std::int64_t given) {
-  if (given > 0) return static_cast<std::uint16_t>(given);
-  std::uint16_t port = 4369;
-  if (char const* const text = std::getenv("ERL_EPMD_PORT")) std::from_chars(text, text + std::char_traits<char>::length(text), port);
-  return port;
-}
-
 done read_config(std::string const& path, settings& into) {
   auto parsed = toml::table();
   try {
@@ -142,7 +133,7 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
     if (value < 1) return wrong(fmt::format("{} {} is out of range; at least 1", key, value));
   if (s.outbox_low_mark > s.outbox_high_mark || s.outbox_high_mark > s.outbox_bytes_max)
     return wrong("outbox-low-mark, outbox-high-mark and outbox-bytes-max must not decrease");
-  auto cookie = find_cookie(s.cookie_file);
+  auto cookie = io::find_cookie(s.cookie_file);
   if (!cookie) return wrong(cookie.error());
 
   runtime_options out{.name = *name,
@@ -152,7 +143,7 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
                       .port = static_cast<std::uint16_t>(s.port),
                       .accept = true,
                       .epmd = !s.no_epmd,
-                      .epmd_port = epmd_port_of(s.epmd_port),
+                      .epmd_port = static_cast<std::uint16_t>(s.epmd_port),
                       .net_tick_time = s.net_tick_time,
                       .net_setup_time = std::chrono::milliseconds(static_cast<std::int64_t>(s.net_setup_time * 1000)),
                       .lifeline_stdin = s.lifeline == "stdin",

@@ -39,7 +39,6 @@ base::result<void, std::string> read_config(std::string const& path, settings& i
 // Checks them and makes the runtime's options of them; reads the cookie.
 base::result<runtime_options, std::string> to_runtime_options(settings const& s);
 
-std::uint16_t epmd_port_of(std::int64_t given); // 0: ERL_EPMD_PORT, else 4369
-std::string short_host();                       // of this machine
+std::string short_host(); // of this machine
 
 } // namespace remora::cli

@@ -12,6 +12,8 @@ constexpr std::uint8_t header_tag = 68;
 constexpr std::uint8_t first_fragment_tag = 69;
 constexpr std::uint8_t next_fragment_tag = 70;
 constexpr std::size_t repeated_control_bytes_max = 512; // longer control messages are not compared
+// Room in front of a message put together from fragments: its beginning grows when cache references become atoms.
+constexpr std::size_t fragment_headroom = 4096;
 constexpr std::size_t reserve_bytes_max = 8U
                                           << 20U; // what a first fragment's count may make us reserve at once
 
@@ -184,6 +186,7 @@ inbound::outcome inbound::first_fragment(base::bytes_view rest, base::time_point
             .control = {},
             .payload = {},
             .atoms = atoms_,
+            .kept = 0,
             .deadline = now + limits_.fragment_timeout};
   auto const size = reader_.read(in.rest(), atoms_, p.control);
   if (!size) return failure(frame_error::bad_term, etf::describe(size.error()));
@@ -191,11 +194,18 @@ inbound::outcome inbound::first_fragment(base::bytes_view rest, base::time_point
   if (!parsed) return failure(frame_error::bad_control, describe(parsed.error()));
   if (!parsed->payload) return failure(frame_error::bad_fragment, "only a payload can be split");
   auto const part = in.rest().subspan(*size);
-  if (!within_fragment_limits(part, p)) return failure(frame_error::fragments_limit);
-  if (fragment <= limits_.message_bytes_max) // the count is the peer's word: believe it up to a point
-    p.payload.reserve(std::min(reserve_bytes_max, static_cast<std::size_t>(fragment) * part.size()));
+  p.kept = p.control.size();
+  for (auto const& a : atoms_) p.kept += a.text().size();
+  if (!within_fragment_limits(part, p, p.kept)) return failure(frame_error::fragments_limit);
+  // The count is the peer's word: believe it up to a point, and not for all messages at once.
+  if (fragment <= limits_.message_bytes_max &&
+      (partials_.size() + 1) * reserve_bytes_max <= limits_.fragmented_bytes_max)
+    p.payload.reserve(fragment_headroom +
+                      std::min(reserve_bytes_max, static_cast<std::size_t>(fragment) * part.size()));
+  p.payload.room(fragment_headroom);
+  p.payload.commit(fragment_headroom);
   p.payload.append(part);
-  fragmented_bytes_ += part.size();
+  fragmented_bytes_ += p.kept + part.size();
   partials_.emplace(sequence, std::move(p));
   return std::optional<signal>();
 }
@@ -216,13 +226,14 @@ inbound::outcome inbound::next_fragment(base::bytes_view rest, base::time_point 
   if (--p.next > 0) return std::optional<signal>();
   partial done = std::move(p);
   partials_.erase(found);
-  fragmented_bytes_ -= done.payload.size();
+  fragmented_bytes_ -= done.kept + done.payload.size() - fragment_headroom;
   return finish(std::move(done));
 }
 
-bool inbound::within_fragment_limits(base::bytes_view part, partial const& p) const {
-  return p.payload.size() + part.size() <= limits_.message_bytes_max &&
-         fragmented_bytes_ + part.size() <= limits_.fragmented_bytes_max;
+bool inbound::within_fragment_limits(base::bytes_view part, partial const& p, std::size_t kept) const {
+  std::size_t const received = p.payload.size() - std::min(p.payload.size(), fragment_headroom);
+  return received + part.size() <= limits_.message_bytes_max &&
+         fragmented_bytes_ + kept + part.size() <= limits_.fragmented_bytes_max;
 }
 
 inbound::outcome inbound::finish(partial done) {
@@ -230,24 +241,36 @@ inbound::outcome inbound::finish(partial done) {
   control_bytes_.clear(); // what it was compared with is gone
   auto const parsed = parse_control(etf::view(control_.view()));
   if (!parsed) return failure(frame_error::bad_control, describe(parsed.error()));
-  auto const size = reader_.validate(done.payload.view(), done.atoms);
+  auto const received = done.payload.view().subspan(fragment_headroom);
+  auto const size = reader_.validate(received, done.atoms);
   if (!size) return failure(frame_error::bad_term, etf::describe(size.error()));
-  if (*size != done.payload.size()) return failure(frame_error::trailing_bytes);
-  signal out{.control = parsed->message, .payload = {}};
-  if (reader_.canonical()) { // a large binary in a plain envelope is taken over without a copy
-    out.payload = etf::term(std::move(done.payload));
-  } else {
-    base::buffer payload;
-    reader_.copy(done.payload.view(), done.atoms, payload);
-    out.payload = etf::term(std::move(payload));
+  if (*size != received.size()) return failure(frame_error::trailing_bytes);
+  return std::optional(signal{.control = parsed->message, .payload = canonical(done)});
+}
+
+// What must be rewritten is mostly in front of one large binary: the new beginning is put before the rest where it
+// lies, so that the rest need not be copied.
+etf::term inbound::canonical(partial& done) {
+  auto const received = done.payload.view().subspan(fragment_headroom);
+  base::buffer beginning;
+  std::size_t const rest = reader_.copy_beginning(received, done.atoms, beginning);
+  if (beginning.size() > rest + fragment_headroom) {
+    beginning.append(received.subspan(rest));
+    return etf::term(std::move(beginning));
   }
-  return std::optional(std::move(out));
+  std::size_t const begin = fragment_headroom + rest - beginning.size();
+  if (!beginning.empty()) std::memcpy(done.payload.data() + begin, beginning.data(), beginning.size());
+  return etf::term(base::blob(std::move(done.payload), begin));
 }
 
 std::optional<base::time_point> inbound::next_deadline() const {
   std::optional<base::time_point> next;
   for (auto const& [sequence, p] : partials_) next = base::earliest(next, p.deadline);
   return next;
+}
+
+void inbound::restart_timeouts(base::time_point now) {
+  for (auto& [sequence, p] : partials_) p.deadline = now + limits_.fragment_timeout;
 }
 
 bool inbound::timed_out(base::time_point now) const {

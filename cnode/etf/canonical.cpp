@@ -26,6 +26,8 @@ public:
     from_ = std::max(from_, at);
   }
 
+  std::size_t copied() const { return from_; }
+
   // By far the most frequent one.
   void cached_atom(std::size_t at) {
     auto const text = cached_[in_[at + 1]].encoded();
@@ -164,11 +166,11 @@ private:
 
 } // namespace
 
-void copy_canonical(base::bytes_view in, std::span<rewrite const> rewrites, std::span<atom const> cached,
-                    base::buffer& out) {
+std::size_t copy_canonical(base::bytes_view in, std::span<rewrite const> rewrites, std::span<atom const> cached,
+                           base::buffer& out) {
   copier copy(in, cached, out);
   for (auto const& r : rewrites) copy.apply(r);
-  copy.until(in.size());
+  return copy.copied();
 }
 
 std::optional<double> parse_float_text(base::bytes_view text) {

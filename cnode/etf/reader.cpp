@@ -366,8 +366,14 @@ base::result<std::size_t, term_error> reader::read(base::bytes_view bytes, std::
 
 void reader::copy(base::bytes_view term, std::span<atom const> cached, base::buffer& out) {
   out.reserve(out.size() + term.size() + growth_);
-  copy_canonical(term, rewrites_, cached, out);
+  std::size_t const rest = copy_beginning(term, cached, out);
+  out.append(term.subspan(rest));
+}
+
+std::size_t reader::copy_beginning(base::bytes_view term, std::span<atom const> cached, base::buffer& out) {
+  std::size_t const rest = copy_canonical(term, rewrites_, cached, out);
   if (rewrites_.capacity() > rewrites_kept_max) rewrites_ = {};
+  return rest;
 }
 
 } // namespace remora::etf

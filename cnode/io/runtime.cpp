@@ -1,6 +1,8 @@
 #include "io/runtime.hpp"
 
+#include "etf/reader.hpp"
 #include "io/clock.hpp"
+#include "io/cookie.hpp"
 #include "io/driver.hpp"
 #include "io/epmd.hpp"
 #include "services/services.hpp"
@@ -12,6 +14,7 @@
 
 #include <array>
 #include <csignal>
+#include <fstream>
 #include <unistd.h>
 
 namespace remora {
@@ -42,6 +45,28 @@ io::driver_options driver_options_of(runtime_options const& o) {
           .setup_time = o.net_setup_time};
 }
 
+std::uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t total = 0;
+  std::uint64_t resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+runtime_options with_epmd_port(runtime_options o) {
+  o.epmd_port = io::epmd_port_of(o.epmd_port);
+  return o;
+}
+
+// Fills in the cookie where none was given; why there is none to be had.
+std::string find_missing_cookie(runtime_options& o) {
+  if (!o.cookie.empty()) return {};
+  auto found = io::find_cookie();
+  if (!found) return found.error();
+  o.cookie = std::move(*found);
+  return {};
+}
+
 // A node whose name nobody elsewhere could dial need not be open to elsewhere.
 io::asio::ip::address listen_address(runtime_options const& o, boost::system::error_code& ec) {
   namespace ip = io::asio::ip;
@@ -61,7 +86,7 @@ std::string_view version() { return REMORA_VERSION; }
 
 struct runtime::parts {
   explicit parts(runtime_options o)
-      : options(std::move(o)), core(core_options_of(options)),
+      : options(with_epmd_port(std::move(o))), cookie_problem(find_missing_cookie(options)), core(core_options_of(options)),
         driver(context, core, driver_options_of(options), [this](node::effect const& e) { tell(io::to_event(e)); }),
         signals(context), leave_timer(context), lifeline(context) {}
 
@@ -72,6 +97,7 @@ struct runtime::parts {
     result = {.status = status, .detail = std::move(detail)};
     context.stop();
   }
+  bool check();
   bool listen();
   void start_registration();
   void on_registration(io::registration::news news, std::uint32_t creation, std::string const& detail);
@@ -83,6 +109,7 @@ struct runtime::parts {
   void wait_until_closed();
 
   runtime_options options;
+  std::string cookie_problem;
   io::asio::io_context context{1};
   node::core core;
   io::driver driver;
@@ -101,7 +128,9 @@ struct runtime::parts {
 };
 
 runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::move(options))) {
-  services::install(parts_->core, {.version = std::string(version()), .net_tick_time = parts_->options.net_tick_time});
+  services::install(parts_->core, {.version = std::string(version()),
+                                   .net_tick_time = parts_->options.net_tick_time,
+                                   .resident_bytes = resident_bytes});
 }
 
 runtime::~runtime() = default;
@@ -113,6 +142,7 @@ void runtime::stop() { parts_->leave(); }
 
 run_result runtime::run() {
   auto& p = *parts_;
+  if (!p.check()) return p.result;
   p.watch_signals();
   if (p.options.lifeline_stdin && !p.watch_lifeline()) return p.result;
   if (!p.options.accept) {
@@ -124,6 +154,16 @@ run_result runtime::run() {
   }
   p.context.run();
   return p.result;
+}
+
+bool runtime::parts::check() {
+  if (!etf::is_atom_text(base::as_bytes(options.name)) || !etf::is_node_name(options.name)) {
+    fail(run_status::bad_name, fmt::format("{} is no node name; a node name is NAME@HOST, at most 255 characters, with one @",
+                                           options.name.empty() ? "the empty string" : options.name));
+    return false;
+  }
+  if (!cookie_problem.empty()) fail(run_status::no_cookie, cookie_problem);
+  return cookie_problem.empty();
 }
 
 bool runtime::parts::listen() {

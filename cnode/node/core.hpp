@@ -65,6 +65,8 @@ public:
   void received(connection_id id, std::size_t count, base::time_point now);
   void read_buffered(connection_id id, base::time_point now); // after resume_reading
   bool reading_wanted(connection_id id) const;
+  // The last signal was a monitor: its request mostly follows within microseconds (gen:call writes both).
+  bool more_expected(connection_id id) const;
   void closed(connection_id id, std::string why, base::time_point now);
   dist::connection* connection(connection_id id); // nullptr when the node has given it up
   void written(connection_id id, std::size_t count, base::time_point now);
@@ -133,8 +135,8 @@ private:
 
   // Signals out: `sender` keeps the order of one process's signals (signals.cpp).
   template <class Write> send_status signal_to(std::string_view node, std::uint64_t sender, bool dial, Write write_control,
-                                               etf::term const& payload = {});
-  send_status queue_signal(peer& p, std::uint64_t sender, etf::view control, etf::term const& payload);
+                                               dist::payload const& payload = {});
+  send_status queue_signal(peer& p, std::uint64_t sender, etf::view control, dist::payload const& payload);
 
   // Signals in (signals.cpp).
   void on_signal(peer& from, dist::signal& s, connection_id via);

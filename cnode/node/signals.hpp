@@ -8,7 +8,7 @@ namespace remora::node {
 // `write_control` gets a builder and the peer, whose flags decide between old and new forms.
 template <class Write>
 send_status core::signal_to(std::string_view node, std::uint64_t sender, bool dial, Write write_control,
-                            etf::term const& payload) {
+                            dist::payload const& payload) {
   auto* p = find_peer(node);
   if (p == nullptr && dial) p = want_peer(etf::atom(node));
   if (p == nullptr) return send_status::dropped;

@@ -67,6 +67,7 @@ public:
   etf::atom name;
   std::string initial_call; // for process_info
   bool trap_exit = false;
+  etf::term const* current = nullptr; // the message that its server handles
   bool node_monitor = false;
 
   std::deque<etf::term> mailbox;
@@ -92,7 +93,7 @@ public:
 struct queued {
   std::uint64_t sender;
   etf::term control;
-  etf::term payload;
+  dist::payload payload;
 };
 
 // One connection, and whose it is.
@@ -106,6 +107,7 @@ struct carrier {
   std::size_t holds = 0;   // full mailboxes that keep it from being read
   bool setting_up = false; // an incoming handshake that counts against handshakes_max
   bool closing = false;    // nothing is read any more; what waits is still written
+  bool ended_with_monitor = false; // what was read last
   bool marked = false;     // in the list of those with something to write
 };
 

@@ -19,8 +19,9 @@
 %% what a case asks for
 -export([nut/1, nut_kind/0, peer/2, peers/1, epmd_port/1, cookie/1, opts/1]).
 %% real things
--export([start_epmd/1, start_epmd/2, start_peer/1, start_remora/1, start_ready/4, stop/1, kill/1, freeze/1, thaw/1,
-         terminate/1, close_stdin/1, await_exit/2, alive/1]).
+-export([start_epmd/1, start_epmd/2, start_peer/1, start_remora/1, start_ready/4, start_program/4, start_guarded/4,
+         await_line/2, stop/1, kill/1, freeze/1, thaw/1,
+         terminate/1, interrupt/1, close_stdin/1, await_exit/2, alive/1]).
 -export([rcall/4, rcall/5, run/2, run/3, load/2, log_lines/1, connect/2]).
 %% time and ports
 -export([wait_until/2, free_port/0, elapsed/1]).
@@ -300,6 +301,7 @@ close_stdin(#{holder := Holder} = Program) ->
     Program.
 
 terminate(Thing) -> signal("TERM", Thing).
+interrupt(Thing) -> signal("INT", Thing).
 freeze(Thing) -> signal("STOP", Thing).
 thaw(Thing) -> signal("CONT", Thing).
 kill(Thing) ->
@@ -439,6 +441,14 @@ answer_status(Port, Lines, running, Asking) ->
 answer_status(Port, Lines, Status, Asking) ->
     [From ! {Ref, Status} || {From, Ref, What} <- Asking, What =:= exit_status orelse Lines =:= []],
     program(Port, Lines, Status, [A || {_, _, line} = A <- Asking, Lines =/= []]).
+
+%% The same for a program that does not watch its standard input: a shell does it, and ends with the program's status.
+start_guarded(Exec, Args, Env, Log) ->
+    Script = "\"$0\" \"$@\" & p=$!; echo $p; exec 3<&0; (read _ <&3; kill -KILL $p 2>/dev/null) & guard=$!; "
+             "wait $p 2>/dev/null; code=$?; kill $guard 2>/dev/null; exit $code",
+    Program = start_program("/bin/sh", ["-c", Script, Exec | Args], Env, Log),
+    {line, Pid} = await_line(Program, ?READY_MS),
+    Program#{os_pid => list_to_integer(binary_to_list(Pid))}.
 
 await_line(#{holder := Holder}, Timeout) -> ask(Holder, line, Timeout).
 
