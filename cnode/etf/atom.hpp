@@ -16,24 +16,33 @@ namespace remora::etf {
 inline constexpr std::size_t atom_chars_max = 255;
 inline constexpr std::size_t atom_bytes_max = 4 * atom_chars_max;
 
+// name@host, both parts non-empty, one @.
+bool is_node_name(std::string_view text);
+
 class atom {
 public:
   atom() = default; // the empty atom ''
   explicit atom(std::string_view text) : rep_(text.empty() ? nullptr : new rep(text)) {}
 
-  std::string_view text() const { return rep_ ? std::string_view(rep_->text) : std::string_view(); }
+  std::string_view text() const { return rep_ ? rep_->text() : std::string_view(); }
+  // As it stands in a canonical term: tag, length, text.
+  std::string_view encoded() const { return rep_ ? std::string_view(rep_->encoded) : std::string_view("w\0", 2); }
   bool empty() const { return !rep_; }
+  bool names_a_node() const { return rep_ && rep_->node; }
 
   friend bool operator==(atom const& a, atom const& b) { return a.rep_ == b.rep_ || a.text() == b.text(); }
   friend bool operator==(atom const& a, std::string_view b) { return a.text() == b; }
-  friend auto operator<=>(atom const& a, atom const& b) {
-    return a.text() <=> b.text();
-  } // bytewise, as OTP's
+  // Bytewise, as OTP's.
+  friend auto operator<=>(atom const& a, atom const& b) { return a.text() <=> b.text(); }
 
 private:
+  // What is asked for with every message is worked out once.
   struct rep : boost::intrusive_ref_counter<rep, boost::thread_unsafe_counter> {
-    explicit rep(std::string_view t) : text(t) {}
-    std::string text;
+    explicit rep(std::string_view text);
+    std::string_view text() const { return std::string_view(encoded).substr(head); }
+    std::string encoded;
+    std::size_t head;
+    bool node;
   };
   boost::intrusive_ptr<rep const> rep_;
 };

@@ -22,7 +22,10 @@ namespace remora::etf {
 class builder {
 public:
   builder& atom(std::string_view utf8); // at most 255 characters, ours: longer aborts
-  builder& atom(etf::atom const& a) { return atom(a.text()); }
+  builder& atom(etf::atom const& a) {
+    bytes_.append(a.encoded());
+    return *this;
+  }
   builder& boolean(bool value) { return atom(value ? "true" : "false"); }
   builder& integer(std::int64_t value);
   builder& unsigned_integer(std::uint64_t value);

@@ -86,12 +86,6 @@ reader::reader(term_limits limits) : limits_(limits) {
 
 bool is_atom_text(base::bytes_view text) { return !atom_problem(text); }
 
-bool is_node_name(std::string_view text) {
-  auto const at = text.find('@');
-  return at != std::string_view::npos && at > 0 && at + 1 < text.size() &&
-         text.find('@', at + 1) == std::string_view::npos;
-}
-
 // The walk: an explicit stack of how many terms are still to come at each level, so depth is a number and not
 // the C++ stack. A list that is the tail of a list takes its place: only so [a|[b|[c]]] is flat, and all
 // other nesting counts, because those who walk a term by recursion rely on depth_max.
@@ -116,6 +110,7 @@ public:
       if (pos_ + growth_ > self_.limits_.bytes_max) return term_error::too_large;
     }
     self_.canonical_ = self_.rewrites_.empty();
+    self_.growth_ = growth_;
     return pos_;
   }
 
@@ -170,10 +165,10 @@ private:
   bool cached_atom(role as) {
     std::uint8_t const index = in_[pos_ + 1];
     if (index >= cached_.size()) return fail(term_error::cache_reference);
-    auto const text = cached_[index].text();
-    if (as != role::plain && !is_node_name(text)) return fail(term_error::node_name);
+    auto const& atom = cached_[index];
+    if (as != role::plain && !atom.names_a_node()) return fail(term_error::node_name);
     if (as != role::node_of_rewritten) note(rewrite::what::atom);
-    growth_ += text.size() + 1;
+    growth_ += atom.encoded().size() - 2;
     return skip(2);
   }
 
@@ -388,6 +383,19 @@ public:
     from_ = std::max(from_, at);
   }
 
+  std::size_t copied() const { return from_; }
+
+  // By far the most frequent one.
+  void cached_atom(std::size_t at) {
+    auto const text = cached_[in_[at + 1]].encoded();
+    std::size_t const plain = at - from_;
+    std::uint8_t* const to = out_.room(plain + text.size());
+    std::memcpy(to, in_.data() + from_, plain);
+    std::memcpy(to + plain, text.data(), text.size());
+    out_.commit(plain + text.size());
+    from_ = at + 2;
+  }
+
   void apply(rewrite const& r) {
     until(r.at);
     switch (r.how) {
@@ -420,7 +428,7 @@ private:
   void atom() {
     std::uint8_t const what = *here();
     if (what == tag::atom_cache_ref) {
-      put_atom(out_, cached_[here()[1]].text());
+      out_.append(cached_[here()[1]].encoded());
       return drop(2);
     }
     bool const small = what == tag::small_atom_utf8 || what == tag::small_atom_latin1;
@@ -524,11 +532,19 @@ base::result<std::size_t, term_error> reader::read(base::bytes_view bytes, std::
 }
 
 void reader::copy(base::bytes_view term, std::span<atom const> cached, base::buffer& out) {
-  out.reserve(out.size() + term.size());
+  out.reserve(out.size() + term.size() + growth_);
+  std::size_t const rest = copy_beginning(term, cached, out);
+  out.append(term.subspan(rest));
+}
+
+std::size_t reader::copy_beginning(base::bytes_view term, std::span<atom const> cached, base::buffer& out) {
   copier copy_of(term, cached, out);
-  for (auto const& r : rewrites_) copy_of.apply(r);
-  copy_of.until(term.size());
+  for (auto const& r : rewrites_) {
+    if (r.how == rewrite::what::atom && term[r.at] == tag::atom_cache_ref) copy_of.cached_atom(r.at);
+    else copy_of.apply(r);
+  }
   if (rewrites_.capacity() > rewrites_kept_max) rewrites_ = {};
+  return copy_of.copied();
 }
 
 } // namespace remora::etf

@@ -57,8 +57,6 @@ std::string_view describe(term_error error);
 
 // Is `text` the UTF-8 of at most 255 characters?
 bool is_atom_text(base::bytes_view text);
-// name@host, both parts non-empty, one @.
-bool is_node_name(std::string_view text);
 
 class reader {
 public:
@@ -72,6 +70,8 @@ public:
   bool canonical() const { return canonical_; }
   // The copy alone, of the very term that was validated last.
   void copy(base::bytes_view term, std::span<atom const> cached, base::buffer& out);
+  // The same up to the last place that differs; answers where in `term` the rest begins that is canonical as it is.
+  std::size_t copy_beginning(base::bytes_view term, std::span<atom const> cached, base::buffer& out);
 
 private:
   class walk;
@@ -102,6 +102,7 @@ private:
 
   term_limits limits_;
   bool canonical_ = true;
+  std::size_t growth_ = 0; // how much longer than the input the canonical term is at the most
   std::vector<rewrite> rewrites_; // both kept between calls for their memory
   std::vector<frame> frames_;
 };

@@ -105,7 +105,9 @@ public:
   // gen_server:call/3 and cast/2 towards any process of the cluster. No answer within `timeout` is a failure.
   task<call_result> call(destination to, etf::term request, base::duration timeout);
   send_status cast(destination const& to, etf::view request);
-  void reply(caller const& to, etf::view answer);
+  void reply(caller const& to, etf::term const& answer);
+  // A term of the message that a server handles, to be kept beyond the handler: shared if it is large, else copied.
+  etf::term keep(etf::view part) const;
 
   // erpc:call/5: runs a function over there. The failure's reason is OTP's: {exception, ..}, {erpc, noconnection}..
   task<call_result> rpc(etf::atom peer, std::string module, std::string function, etf::term arguments,

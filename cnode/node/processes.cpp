@@ -107,13 +107,19 @@ void core::schedule(process& p) {
 
 void core::run_ready() {
   if (running_ != nullptr) return;
+  do {
+    run_all();
+    close_overflown();
+  } while (!ready_.empty());
+}
+
+void core::run_all() {
+  if (running_ != nullptr) return;
   while (!ready_.empty()) {
     auto const id = ready_.front();
     ready_.pop_front();
     if (auto* const p = find_process(id)) resume(*p);
   }
-  close_overflown();
-  if (!ready_.empty()) run_ready();
 }
 
 void core::resume(process& p) {
@@ -309,7 +315,8 @@ std::optional<etf::term> core::take_message(process& p, self::pattern const& wan
                             : p.mailbox.begin();
   if (found == p.mailbox.end()) return std::nullopt;
   auto message = std::move(*found);
-  p.mailbox.erase(found);
+  if (found == p.mailbox.begin()) p.mailbox.pop_front();
+  else p.mailbox.erase(found);
   p.mailbox_bytes -= message.size();
   release_mailbox(p);
   return message;
