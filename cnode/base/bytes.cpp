@@ -4,12 +4,38 @@
 #include <cstdlib>
 #include <new>
 
+#include <sys/mman.h>
+
 namespace remora::base {
 
 namespace detail {
 
+namespace {
+
+// From this size on blocks are of huge pages where the system has them: a 64 MiB message is 32 page faults instead of
+// 16,384.
+constexpr std::size_t huge_block_min = 4U << 20U;
+constexpr std::size_t huge_page = 2U << 20U;
+
+block* grow_huge(block* old, std::size_t capacity) {
+  std::size_t const size = (sizeof(block) + capacity + huge_page - 1) / huge_page * huge_page;
+  void* const memory = std::aligned_alloc(huge_page, size);
+  check(memory != nullptr, "buffer: out of memory");
+  madvise(memory, size, MADV_HUGEPAGE); // a wish: where it is refused the pages are small
+  auto* const grown = new (memory) block;
+  if (old != nullptr) {
+    grown->size = old->size;
+    std::memcpy(grown->data(), old->data(), old->size);
+    std::free(old);
+  }
+  grown->capacity = size - sizeof(block);
+  return grown;
+}
+
+} // namespace
+
 block* grow(block* old, std::size_t capacity) {
-  // realloc moves large blocks by remapping pages instead of copying them.
+  if (capacity >= huge_block_min) return grow_huge(old, capacity);
   void* const memory = std::realloc(old, sizeof(block) + capacity);
   check(memory != nullptr, "buffer: out of memory");
   block* const grown = old != nullptr ? static_cast<block*>(memory) : new (memory) block;

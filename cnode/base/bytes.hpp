@@ -152,31 +152,55 @@ private:
   detail::block* block_ = nullptr;
 };
 
-// Immutable shared bytes. Copies share; never hand one to another thread.
+// Immutable shared bytes, all of a block or a part of it. Copies share; never hand one to another thread.
 class blob {
 public:
   blob() = default;
-  explicit blob(buffer&& bytes) : block_(std::exchange(bytes.block_, nullptr)) {}
-  blob(blob const& other) : block_(other.block_) {
+  explicit blob(buffer&& bytes) : block_(std::exchange(bytes.block_, nullptr)) {
+    if (block_ != nullptr) size_ = block_->size;
+  }
+  blob(buffer&& bytes, std::size_t begin) : blob(std::move(bytes)) { // without its first bytes
+    check(begin <= size_, "blob: begins within its bytes");
+    begin_ = begin;
+    size_ -= begin;
+  }
+  blob(blob const& other) : block_(other.block_), begin_(other.begin_), size_(other.size_) {
     if (block_ != nullptr) ++block_->references;
   }
-  blob(blob&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+  blob(blob&& other) noexcept
+      : block_(std::exchange(other.block_, nullptr)), begin_(other.begin_), size_(std::exchange(other.size_, 0)) {}
   blob& operator=(blob other) noexcept {
     std::swap(block_, other.block_);
+    std::swap(begin_, other.begin_);
+    std::swap(size_, other.size_);
     return *this;
   }
   ~blob() {
     if (block_ != nullptr && --block_->references == 0) detail::release(block_);
   }
 
-  bytes_view view() const {
-    return block_ != nullptr ? bytes_view{block_->data(), block_->size} : bytes_view{};
+  bytes_view view() const { return block_ != nullptr ? bytes_view{block_->data() + begin_, size_} : bytes_view{}; }
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+
+  // A part that shares the bytes; `inside` is a view into this blob.
+  blob part(bytes_view inside) const {
+    auto const all = view();
+    check(contains(inside), "blob: a part lies inside");
+    blob out(*this);
+    out.begin_ = begin_ + static_cast<std::size_t>(inside.data() - all.data());
+    out.size_ = inside.size();
+    return out;
   }
-  std::size_t size() const { return block_ != nullptr ? block_->size : 0; }
-  bool empty() const { return size() == 0; }
+  bool contains(bytes_view bytes) const {
+    auto const all = view();
+    return bytes.data() >= all.data() && bytes.data() + bytes.size() <= all.data() + all.size();
+  }
 
 private:
   detail::block* block_ = nullptr;
+  std::size_t begin_ = 0;
+  std::size_t size_ = 0;
 };
 
 } // namespace remora::base

@@ -11,6 +11,9 @@ constexpr std::uint8_t pass_through_tag = 112;
 constexpr std::uint8_t header_tag = 68;
 constexpr std::uint8_t first_fragment_tag = 69;
 constexpr std::uint8_t next_fragment_tag = 70;
+constexpr std::size_t repeated_control_bytes_max = 512; // longer control messages are not compared
+// Room in front of a message put together from fragments: its beginning grows when cache references become atoms.
+constexpr std::size_t fragment_headroom = 4096;
 constexpr std::size_t reserve_bytes_max = 8U
                                           << 20U; // what a first fragment's count may make us reserve at once
 
@@ -55,8 +58,7 @@ inbound::outcome inbound::read(base::bytes_view body, base::time_point now) {
 
 inbound::outcome inbound::pass_through(base::bytes_view body) {
   if (body.empty() || body[0] != pass_through_tag) return failure(frame_error::unknown_frame);
-  atoms_.clear();
-  return deliver(body.subspan(1), true);
+  return deliver(body.subspan(1), true); // without a header there are no atoms to refer to
 }
 
 inbound::outcome inbound::with_header(base::bytes_view rest) {
@@ -69,6 +71,10 @@ inbound::outcome inbound::with_header(base::bytes_view rest) {
 // 0..2 segment; nibble N has LongAtoms in bit 0. Then N entries: u8 index, and if new its length (u8, or u16
 // if LongAtoms) and text.
 std::optional<frame_failure> inbound::read_atom_header(base::cursor& in) {
+  if (same_header(in)) return std::nullopt;
+  auto const begin = in.rest();
+  ++header_number_;
+  header_.clear();
   atoms_.clear();
   std::size_t const count = in.u8();
   if (!in.ok()) return failure(frame_error::bad_header);
@@ -80,18 +86,55 @@ std::optional<frame_failure> inbound::read_atom_header(base::cursor& in) {
   };
   bool const long_atoms = (nibble(count) & 1U) != 0;
   if (cache_.empty()) cache_.resize(cache_slots);
+  bool reusable = true;
   for (std::size_t i = 0; i < count; ++i) {
     std::uint8_t const entry = nibble(i);
     std::size_t const slot = (entry & 7U) * std::size_t{256} + in.u8();
     if (!in.ok()) return failure(frame_error::bad_header);
     if ((entry & 8U) != 0) {
+      reusable = false;
       if (auto const problem = new_cache_entry(in, long_atoms, slot)) return problem;
     } else if (!cache_[slot]) { // '' is an atom like others
       return failure(frame_error::empty_cache_slot);
     }
     atoms_.push_back(*cache_[slot]);
   }
+  if (reusable) header_.append(begin.first(begin.size() - in.rest().size()));
   return std::nullopt;
+}
+
+// A sender that sends much of the same repeats its header to the byte. As long as no entry was added since, it means
+// the same atoms: they are in atoms_ already.
+bool inbound::same_header(base::cursor& in) const {
+  auto const last = header_.view();
+  auto const next = in.rest();
+  if (last.empty() || next.size() < last.size() || std::memcmp(next.data(), last.data(), last.size()) != 0) return false;
+  in.take(last.size());
+  return true;
+}
+
+// Control messages repeat likewise: same bytes under the same header are the same message, which is in control_.
+// A term says where it ends, so equal bytes at the front are enough.
+base::result<parsed_control, frame_failure> inbound::read_control(base::bytes_view& rest) {
+  auto const last = control_bytes_.view();
+  if (!last.empty() && control_header_ == header_number_ && rest.size() >= last.size() &&
+      std::memcmp(rest.data(), last.data(), last.size()) == 0) {
+    rest = rest.subspan(last.size());
+    return last_control_;
+  }
+  control_bytes_.clear();
+  control_.clear();
+  auto const size = reader_.read(rest, atoms_, control_);
+  if (!size) return failure(frame_error::bad_term, etf::describe(size.error()));
+  auto const parsed = parse_control(etf::view(control_.view()));
+  if (!parsed) return failure(frame_error::bad_control, describe(parsed.error()));
+  if (parsed->payload && *size <= repeated_control_bytes_max) {
+    control_bytes_.append(rest.first(*size));
+    control_header_ = header_number_;
+    last_control_ = *parsed;
+  }
+  rest = rest.subspan(*size);
+  return *parsed;
 }
 
 std::optional<frame_failure> inbound::new_cache_entry(base::cursor& in, bool long_atoms, std::size_t slot) {
@@ -111,13 +154,9 @@ inbound::outcome inbound::deliver(base::bytes_view rest, bool version_bytes) {
     rest = rest.subspan(1);
     return true;
   };
-  control_.clear();
   if (!skip_version()) return failure(frame_error::bad_term, "a term lacks its version byte");
-  auto const size = reader_.read(rest, atoms_, control_);
-  if (!size) return failure(frame_error::bad_term, etf::describe(size.error()));
-  rest = rest.subspan(*size);
-  auto const parsed = parse_control(etf::view(control_.view()));
-  if (!parsed) return failure(frame_error::bad_control, describe(parsed.error()));
+  auto const parsed = read_control(rest);
+  if (!parsed) return parsed.error();
   signal out{.control = parsed->message, .payload = {}};
   if (parsed->payload) {
     if (rest.empty()) return failure(frame_error::missing_payload);
@@ -156,7 +195,9 @@ inbound::outcome inbound::first_fragment(base::bytes_view rest, base::time_point
   auto const part = in.rest().subspan(*size);
   if (!within_fragment_limits(part, p)) return failure(frame_error::fragments_limit);
   if (fragment <= limits_.message_bytes_max) // the count is the peer's word: believe it up to a point
-    p.payload.reserve(std::min(reserve_bytes_max, static_cast<std::size_t>(fragment) * part.size()));
+    p.payload.reserve(fragment_headroom + std::min(reserve_bytes_max, static_cast<std::size_t>(fragment) * part.size()));
+  p.payload.room(fragment_headroom);
+  p.payload.commit(fragment_headroom);
   p.payload.append(part);
   fragmented_bytes_ += part.size();
   partials_.emplace(sequence, std::move(p));
@@ -179,31 +220,41 @@ inbound::outcome inbound::next_fragment(base::bytes_view rest, base::time_point 
   if (--p.next > 0) return std::optional<signal>();
   partial done = std::move(p);
   partials_.erase(found);
-  fragmented_bytes_ -= done.payload.size();
+  fragmented_bytes_ -= done.payload.size() - fragment_headroom;
   return finish(std::move(done));
 }
 
 bool inbound::within_fragment_limits(base::bytes_view part, partial const& p) const {
-  return p.payload.size() + part.size() <= limits_.message_bytes_max &&
+  std::size_t const received = p.payload.size() - std::min(p.payload.size(), fragment_headroom);
+  return received + part.size() <= limits_.message_bytes_max &&
          fragmented_bytes_ + part.size() <= limits_.fragmented_bytes_max;
 }
 
 inbound::outcome inbound::finish(partial done) {
   control_ = std::move(done.control);
+  control_bytes_.clear(); // what it was compared with is gone
   auto const parsed = parse_control(etf::view(control_.view()));
   if (!parsed) return failure(frame_error::bad_control, describe(parsed.error()));
-  auto const size = reader_.validate(done.payload.view(), done.atoms);
+  auto const received = done.payload.view().subspan(fragment_headroom);
+  auto const size = reader_.validate(received, done.atoms);
   if (!size) return failure(frame_error::bad_term, etf::describe(size.error()));
-  if (*size != done.payload.size()) return failure(frame_error::trailing_bytes);
-  signal out{.control = parsed->message, .payload = {}};
-  if (reader_.canonical()) { // a large binary in a plain envelope is taken over without a copy
-    out.payload = etf::term(std::move(done.payload));
-  } else {
-    base::buffer payload;
-    reader_.copy(done.payload.view(), done.atoms, payload);
-    out.payload = etf::term(std::move(payload));
+  if (*size != received.size()) return failure(frame_error::trailing_bytes);
+  return std::optional(signal{.control = parsed->message, .payload = canonical(done)});
+}
+
+// What must be rewritten is mostly in front of one large binary: the new beginning is put before the rest where it
+// lies, so that the rest need not be copied.
+etf::term inbound::canonical(partial& done) {
+  auto const received = done.payload.view().subspan(fragment_headroom);
+  base::buffer beginning;
+  std::size_t const rest = reader_.copy_beginning(received, done.atoms, beginning);
+  if (beginning.size() > rest + fragment_headroom) {
+    beginning.append(received.subspan(rest));
+    return etf::term(std::move(beginning));
   }
-  return std::optional(std::move(out));
+  std::size_t const begin = fragment_headroom + rest - beginning.size();
+  if (!beginning.empty()) std::memcpy(done.payload.data() + begin, beginning.data(), beginning.size());
+  return etf::term(base::blob(std::move(done.payload), begin));
 }
 
 std::optional<base::time_point> inbound::next_deadline() const {

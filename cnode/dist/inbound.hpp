@@ -80,7 +80,7 @@ private:
   struct partial {
     std::uint64_t next = 0; // the fragment id that must come
     base::buffer control;   // canonical
-    base::buffer payload;   // as received
+    base::buffer payload;   // as received, behind fragment_headroom bytes
     std::vector<etf::atom> atoms;
     base::time_point deadline;
   };
@@ -91,9 +91,12 @@ private:
   outcome first_fragment(base::bytes_view rest, base::time_point now);
   outcome next_fragment(base::bytes_view rest, base::time_point now);
   std::optional<frame_failure> read_atom_header(base::cursor& in);
+  bool same_header(base::cursor& in) const;
+  base::result<parsed_control, frame_failure> read_control(base::bytes_view& rest);
   std::optional<frame_failure> new_cache_entry(base::cursor& in, bool long_atoms, std::size_t slot);
   outcome deliver(base::bytes_view control_and_payload, bool version_bytes);
   outcome finish(partial done);
+  etf::term canonical(partial& done);
   bool within_fragment_limits(base::bytes_view part, partial const& p) const;
 
   static constexpr std::size_t cache_slots = 2048;
@@ -103,6 +106,11 @@ private:
   etf::reader reader_;
   std::vector<std::optional<etf::atom>> cache_; // cache_slots of them from the first cached atom on
   std::vector<etf::atom> atoms_; // of the current header
+  base::buffer header_;            // the last header, when it may come again as it is
+  std::uint64_t header_number_ = 0; // counts the headers that were read, so that equal numbers are equal atoms
+  base::buffer control_bytes_;     // the last control message as it came, of header control_header_
+  std::uint64_t control_header_ = 0;
+  parsed_control last_control_{};
   base::buffer control_;         // canonical control term of the current signal
   boost::unordered_flat_map<std::uint64_t, partial> partials_;
   std::size_t fragmented_bytes_ = 0;

@@ -34,14 +34,7 @@ void outbox::push_raw(base::bytes_view bytes) {
   grown(bytes.size());
 }
 
-void outbox::push(std::uint64_t sender, base::bytes_view control, etf::view payload) {
-  bool const behind = !large_.empty() && open_message(sender) != nullptr;
-  if (behind || payload.bytes().size() > limits_.fragment_bytes)
-    return push(sender, control, payload.empty() ? etf::term() : etf::term(payload));
-  frame(control, payload.bytes());
-}
-
-void outbox::push(std::uint64_t sender, base::bytes_view control, etf::term const& payload) {
+void outbox::push(std::uint64_t sender, base::bytes_view control, dist::payload const& payload) {
   if (!large_.empty()) {
     if (auto* const open = open_message(sender)) {
       base::buffer copy;
@@ -51,7 +44,7 @@ void outbox::push(std::uint64_t sender, base::bytes_view control, etf::term cons
       return;
     }
   }
-  if (payload.size() <= limits_.fragment_bytes) return frame(control, payload.bytes().view());
+  if (payload.size() <= limits_.fragment_bytes) return frame(control, payload);
   if (fragments_) return push_large(sender, control, payload);
   frame_shared(control, payload);
 }
@@ -76,36 +69,43 @@ void outbox::begin_frame(std::size_t body) {
   tail_.commit(4 + head_size());
 }
 
-void outbox::frame(base::bytes_view control, base::bytes_view payload) {
+void outbox::frame(base::bytes_view control, dist::payload const& payload) {
   std::size_t const before = tail_.size();
   bool const version = !header_ && !payload.empty();
   begin_frame(control.size() + payload.size() + (version ? 1 : 0));
   tail_.append(control);
   if (version) tail_.put(etf::tag::version);
-  tail_.append(payload);
+  tail_.append(payload.head.view());
+  tail_.append(payload.tail.view());
   grown(tail_.size() - before);
 }
 
 // A large message of a peer without fragments: one frame, the payload not copied.
-void outbox::frame_shared(base::bytes_view control, etf::term const& payload) {
+void outbox::frame_shared(base::bytes_view control, dist::payload const& payload) {
   std::size_t const before = tail_.size();
   begin_frame(control.size() + payload.size() + (header_ ? 0 : 1));
   tail_.append(control);
   if (!header_) tail_.put(etf::tag::version);
   grown(tail_.size() - before + payload.size());
   close_tail();
-  ready_.push_back({.bytes = payload.bytes(), .begin = 0, .size = payload.size()});
-  ready_bytes_ += payload.size();
+  ready(payload.head, 0, payload.head.size());
+  ready(payload.tail, 0, payload.tail.size());
 }
 
-void outbox::push_large(std::uint64_t sender, base::bytes_view control, etf::term const& payload) {
+void outbox::ready(base::blob const& bytes, std::size_t begin, std::size_t size) {
+  if (size == 0) return;
+  ready_.push_back({.bytes = bytes, .begin = begin, .size = size});
+  ready_bytes_ += size;
+}
+
+void outbox::push_large(std::uint64_t sender, base::bytes_view control, dist::payload const& payload) {
   base::buffer copy;
   copy.append(control);
   grown(control.size() + payload.size());
   large_.push_back({.sender = sender,
                     .sequence = ++sequence_,
                     .control = base::blob(std::move(copy)),
-                    .payload = payload.bytes(),
+                    .payload = payload,
                     .sent = 0,
                     .behind = {}});
 }
@@ -136,8 +136,9 @@ void outbox::next_fragment() {
   tail_.append(control);
   grown(tail_.size() - before - control.size());
   close_tail();
-  ready_.push_back({.bytes = m.payload, .begin = m.sent, .size = part});
-  ready_bytes_ += part;
+  std::size_t const in_head = m.sent < m.payload.head.size() ? std::min(part, m.payload.head.size() - m.sent) : 0;
+  ready(m.payload.head, m.sent, in_head);
+  ready(m.payload.tail, m.sent + in_head - m.payload.head.size(), part - in_head);
   m.sent += part;
   if (m.sent == m.payload.size())
     finish_fragmented(turn_);

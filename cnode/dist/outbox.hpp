@@ -21,6 +21,19 @@
 
 namespace remora::dist {
 
+// What follows a control message: one canonical term, in one piece or in two. A reply {Tag, Answer} whose answer is
+// large is two, so that the answer need not be copied behind its tag.
+struct payload {
+  base::blob head;
+  base::blob tail;
+
+  payload() = default;
+  payload(etf::term const& whole) : head(whole.bytes()) {} // NOLINT(google-explicit-constructor): so meant
+  payload(base::blob first, base::blob rest) : head(std::move(first)), tail(std::move(rest)) {}
+  std::size_t size() const { return head.size() + tail.size(); }
+  bool empty() const { return size() == 0; }
+};
+
 struct outbox_limits {
   std::size_t high_mark = 1U << 20U;       // above it the peer is busy: senders that can wait do
   std::size_t low_mark = 256U << 10U;      // below it they go on
@@ -37,8 +50,7 @@ public:
 
   void push_raw(base::bytes_view bytes); // handshake messages and ticks
   // `sender` tells messages of one process from those of others; control and payload are canonical terms.
-  void push(std::uint64_t sender, base::bytes_view control, etf::view payload = {});
-  void push(std::uint64_t sender, base::bytes_view control, etf::term const& payload);
+  void push(std::uint64_t sender, base::bytes_view control, dist::payload const& payload = {});
 
   std::size_t bytes() const { return bytes_; }
   std::uint64_t accepted() const { return accepted_; } // bytes since the start
@@ -60,20 +72,21 @@ private:
   };
   struct message {
     base::blob control;
-    etf::term payload;
+    dist::payload payload;
   };
   struct fragmented {
     std::uint64_t sender;
     std::uint64_t sequence;
     base::blob control;
-    base::blob payload;
+    dist::payload payload;
     std::size_t sent = 0;
     std::deque<message> behind; // of the same sender
   };
 
-  void frame(base::bytes_view control, base::bytes_view payload);
-  void frame_shared(base::bytes_view control, etf::term const& payload);
-  void push_large(std::uint64_t sender, base::bytes_view control, etf::term const& payload);
+  void frame(base::bytes_view control, dist::payload const& payload);
+  void frame_shared(base::bytes_view control, dist::payload const& payload);
+  void push_large(std::uint64_t sender, base::bytes_view control, dist::payload const& payload);
+  void ready(base::blob const& bytes, std::size_t begin, std::size_t size);
   fragmented* open_message(std::uint64_t sender);
   void begin_frame(std::size_t body);
   void close_tail();

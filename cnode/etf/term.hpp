@@ -159,6 +159,7 @@ class term {
 public:
   term() = default; // no term at all
   explicit term(base::buffer&& canonical) : bytes_(std::move(canonical)) {}
+  explicit term(base::blob canonical) : bytes_(std::move(canonical)) {}
   explicit term(view copied);
 
   // A term is read through its view: *t, t->tuple<2>(), or by passing t where a view is wanted.
@@ -172,6 +173,9 @@ public:
   bool empty() const { return bytes_.empty(); }
   std::size_t size() const { return bytes_.size(); }
   base::blob const& bytes() const { return bytes_; }
+  // A term inside this one, sharing its bytes; `inside` is a view into this term.
+  term part(view inside) const { return term(bytes_.part(inside.bytes())); }
+  bool contains(view v) const { return bytes_.contains(v.bytes()); }
 
   friend bool operator==(term const& a, term const& b) { return *a == *b; }
 

@@ -106,8 +106,7 @@ private:
   friend class self;
 
   // Connections (peers.cpp).
-  struct link_state; // a connection and whose it is
-  link_state* find_connection(connection_id id);
+    carrier* find_connection(connection_id id);
   dist::handshake_config handshake_config(std::uint32_t challenge) const;
   void pump(connection_id id);
   void handle(connection_id id, dist::connection::event& e);
@@ -128,13 +127,14 @@ private:
   peer* want_peer(etf::atom const& name); // dials if it is not there; nullptr when it may not
   void refuse(connection_id id, std::string reason, std::string detail);
   void wake_connections();
-  void mark_writable(connection_id id);
+  void mark_writable(carrier& c);
   void close_overflown();
+  void run_all();
 
   // Signals out: `sender` keeps the order of one process's signals (signals.cpp).
   template <class Write> send_status signal_to(std::string_view node, std::uint64_t sender, bool dial, Write write_control,
-                                               etf::term const& payload = {});
-  send_status queue_signal(peer& p, std::uint64_t sender, etf::view control, etf::term const& payload);
+                                               dist::payload const& payload = {});
+  send_status queue_signal(peer& p, std::uint64_t sender, etf::view control, dist::payload const& payload);
 
   // Signals in (signals.cpp).
   void on_signal(peer& from, dist::signal& s, connection_id via);
@@ -198,8 +198,9 @@ private:
   std::vector<connection_id> overflown_;
 
   connection_id last_connection_ = 0;
-  boost::unordered_flat_map<connection_id, std::unique_ptr<link_state>> connections_;
+  boost::unordered_flat_map<connection_id, std::unique_ptr<carrier>> connections_;
   boost::unordered_flat_map<etf::atom, std::unique_ptr<peer>, text_hash, text_equal> peers_;
+  std::uint64_t connections_changed_ = 0; // counts what came and went
   std::size_t handshakes_ = 0; // incoming ones
   std::optional<base::time_point> connections_deadline_; // no later than the earliest one of connections and peers
 

@@ -5,7 +5,6 @@
 #include "base/check.hpp"
 #include "dist/flags.hpp"
 #include "etf/reader.hpp"
-#include "node/connections.hpp"
 
 #include <fmt/format.h>
 
@@ -27,7 +26,7 @@ std::string base36(std::uint64_t value) {
 }
 } // namespace
 
-core::link_state* core::find_connection(connection_id id) {
+carrier* core::find_connection(connection_id id) {
   auto const found = connections_.find(id);
   return found != connections_.end() ? found->second.get() : nullptr;
 }
@@ -55,12 +54,14 @@ connection_id core::accepted(std::uint32_t challenge, base::time_point now) {
   now_ = now;
   if (leaving_ || handshakes_ >= options_.limits.handshakes_max) return 0;
   auto const id = ++last_connection_;
-  auto state = std::make_unique<link_state>();
+  auto state = std::make_unique<carrier>();
+  state->id = id;
   state->wire.emplace(dist::handshake::accept(handshake_config(challenge), now), options_.limits.connection, now);
   state->incoming = true;
   state->setting_up = true;
   ++handshakes_;
   watch_deadline(state->wire->next_deadline());
+  ++connections_changed_;
   connections_.emplace(id, std::move(state));
   return id;
 }
@@ -70,8 +71,10 @@ peer* core::want_peer(etf::atom const& name) {
   if (leaving_ || name == name_ || !etf::is_node_name(name.text()) || peers_.size() >= options_.limits.peers_max)
     return nullptr;
   auto const id = ++last_connection_;
-  auto state = std::make_unique<link_state>();
+  auto state = std::make_unique<carrier>();
+  state->id = id;
   state->peer = name;
+  ++connections_changed_;
   connections_.emplace(id, std::move(state));
   auto p = std::make_unique<peer>();
   p->name = name;
@@ -94,7 +97,7 @@ void core::dialled(connection_id id, std::uint32_t challenge, base::time_point n
                   options_.limits.connection, now);
   if (auto* const p = find_peer(c->peer.text())) p->deadline.reset(); // the handshake has its own
   watch_deadline(c->wire->next_deadline());
-  mark_writable(id);
+  mark_writable(*c);
 }
 
 void core::dial_failed(connection_id id, std::string why, base::time_point now) {
@@ -102,6 +105,7 @@ void core::dial_failed(connection_id id, std::string why, base::time_point now) 
   auto* const c = find_connection(id);
   if (c == nullptr) return;
   auto const name = c->peer;
+  ++connections_changed_;
   connections_.erase(id);
   peer_failed(name, std::move(why));
   run_ready();
@@ -135,14 +139,19 @@ bool core::reading_wanted(connection_id id) const {
          !found->second->wire->paused();
 }
 
-// Every event may end the connection, and with it anything that points at it: look it up anew each time.
+// Every event may end the connection, and with it anything that points at it: what the table says is asked again
+// whenever the table has changed. Whoever got a message runs before the next one is read, while it is in the cache.
 void core::pump(connection_id id) {
-  while (auto* const c = find_connection(id)) {
-    if (c->closing || !c->wire || c->wire->paused()) return;
+  auto* c = find_connection(id);
+  auto seen = connections_changed_;
+  while (c != nullptr && !c->closing && c->wire && !c->wire->paused()) {
     auto e = c->wire->next(now_);
-    if (!c->wire->out().empty()) mark_writable(id);
+    if (!c->wire->out().empty()) mark_writable(*c);
     if (!e) return;
-    handle(id, *e);
+    if (auto* const s = std::get_if<dist::signal>(&*e)) on_signal(*c->owner, *s, id);
+    else handle(id, *e);
+    run_all();
+    if (std::exchange(seen, connections_changed_) != connections_changed_) c = find_connection(id);
   }
 }
 
@@ -152,11 +161,7 @@ void core::handle(connection_id id, dist::connection::event& e) {
                  [&](dist::handshake::lost_race const&) { on_lost_race(id); },
                  [&](dist::handshake::authenticated const&) { on_authenticated(id); },
                  [&](dist::handshake::up const& up) { on_up(id, up); },
-                 [&](dist::signal& s) {
-                   auto* const p = find_peer(find_connection(id)->peer.text());
-                   base::check(p != nullptr && p->connection == id, "signals come from the peer's own connection");
-                   on_signal(*p, s, id);
-                 },
+                 [&](dist::signal& s) { on_signal(*find_connection(id)->owner, s, id); },
                  [&](dist::connection::closed& c) { on_closed(id, std::move(c.reason), std::move(c.detail), true); },
              },
              e);
@@ -170,10 +175,10 @@ void core::on_named(connection_id id, dist::handshake::named const& n) {
     c.peer = etf::atom(given);
     auto const creation = static_cast<std::uint32_t>(creation_min + random_.below(UINT32_MAX - creation_min));
     wire.decide(dist::status::named, now_, std::move(given), creation);
-    return mark_writable(id);
+    return mark_writable(c);
   }
   c.peer = etf::atom(n.name);
-  mark_writable(id);
+  mark_writable(c);
   if (c.peer == name_) {
     wire.decide(dist::status::not_allowed, now_);
     return refuse(id, "not_allowed", "it has this node's own name");
@@ -215,10 +220,10 @@ void core::on_authenticated(connection_id id) {
     else p->connection = 0;
     if (old != 0) drop_connection(old, false);
   }
-  auto* const wire = connection(id);
-  if (wire == nullptr) return;
-  auto const up = wire->proceed(now_);
-  mark_writable(id);
+  auto* const c = find_connection(id);
+  if (c == nullptr) return;
+  auto const up = c->wire->proceed(now_);
+  mark_writable(*c);
   on_up(id, up);
 }
 
@@ -236,6 +241,8 @@ void core::on_up(connection_id id, dist::handshake::up const& up) {
   }
   p->where = peer::state::up;
   p->connection = id;
+  p->wire = &c;
+  c.owner = p;
   p->deadline.reset();
   p->flags = up.flags;
   p->hidden = (up.flags & dist::flag::published) == 0;
@@ -251,7 +258,7 @@ void core::on_up(connection_id id, dist::handshake::up const& up) {
   for (auto const waiter : std::exchange(p->waiting_connected, {}))
     if (auto* const process = find_process(waiter)) schedule(*process);
   watch_deadline(c.wire->next_deadline());
-  mark_writable(id);
+  mark_writable(c);
 }
 
 void core::closed(connection_id id, std::string why, base::time_point now) {
@@ -302,9 +309,11 @@ void core::drop_connection(connection_id id, bool flush) {
   if (c->incoming && c->setting_up) --handshakes_;
   c->setting_up = false;
   effects_.emplace_back(hang_up{id});
+  ++connections_changed_;
+  c->owner = nullptr;
   if (flush && c->wire && !c->wire->out().empty()) {
     c->closing = true;
-    mark_writable(id);
+    mark_writable(*c);
   } else {
     connections_.erase(id);
   }
@@ -408,11 +417,10 @@ void core::written(connection_id id, std::size_t count, base::time_point now) {
   run_ready();
 }
 
-void core::mark_writable(connection_id id) {
-  auto* const c = find_connection(id);
-  if (c == nullptr || c->marked || !c->wire) return;
-  c->marked = true;
-  writable_.push_back(id);
+void core::mark_writable(carrier& c) {
+  if (c.marked) return;
+  c.marked = true;
+  writable_.push_back(c.id);
 }
 
 std::vector<connection_id> core::take_writable() {
@@ -422,6 +430,7 @@ std::vector<connection_id> core::take_writable() {
 }
 
 void core::close_overflown() {
+  if (overflown_.empty()) return;
   for (auto const id : std::exchange(overflown_, {}))
     if (auto* const wire = connection(id); wire != nullptr && wire->out().overflown())
       on_closed(id, "outbox_limit", fmt::format("{} bytes wait for a peer that does not read them", wire->out().bytes()), true);
@@ -440,10 +449,10 @@ void core::wake_connections() {
     if (c->wire && !c->closing) due.push_back(id);
   std::sort(due.begin(), due.end());
   for (auto const id : due) {
-    auto* const wire = connection(id);
-    if (wire == nullptr) continue;
-    auto e = wire->wake(now_);
-    if (!wire->out().empty()) mark_writable(id);
+    auto* const c = find_connection(id);
+    if (c == nullptr || c->closing || !c->wire) continue;
+    auto e = c->wire->wake(now_);
+    if (!c->wire->out().empty()) mark_writable(*c);
     if (e) handle(id, *e);
   }
   std::vector<etf::atom> late;

@@ -110,7 +110,9 @@ public:
   // the server died of before it answered. An answer that comes later than `timeout` is never seen.
   task<call_result> call(destination to, etf::term request, base::duration timeout);
   send_status cast(destination const& to, etf::view request);
-  void reply(caller const& to, etf::view answer);
+  void reply(caller const& to, etf::term const& answer);
+  // A term of the message that a server handles, to be kept beyond the handler: shared if it is large, else copied.
+  etf::term keep(etf::view part) const;
 
   // erpc:call/5: runs a function over there. `arguments` is a proper list. The failure's reason is the class and reason
   // that erpc:call/5 raises: {throw, T}, {exit, {exception, R}}, {error, {exception, R, Stack}},

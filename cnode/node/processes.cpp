@@ -107,13 +107,19 @@ void core::schedule(process& p) {
 
 void core::run_ready() {
   if (running_ != nullptr) return;
+  do {
+    run_all();
+    close_overflown();
+  } while (!ready_.empty());
+}
+
+void core::run_all() {
+  if (running_ != nullptr) return;
   while (!ready_.empty()) {
     auto const id = ready_.front();
     ready_.pop_front();
     if (auto* const p = find_process(id)) resume(*p);
   }
-  close_overflown();
-  if (!ready_.empty()) run_ready();
 }
 
 void core::resume(process& p) {
@@ -227,7 +233,7 @@ void core::tell_watchers(process& p, etf::term const& reason) {
     else source.atom(w.name);
     bool const payload = to->where != peer::state::up || (to->flags & dist::flag::exit_payload) != 0;
     signal_to(w.by.node.text(), p.id, false,
-              [&](etf::builder& b, peer const&) {
+              [&, &w = w, &ref = ref](etf::builder& b, peer const&) {
                 dist::write::monitor_p_exit(b, etf::view(source.bytes()), w.by, ref, reason, payload);
               },
               payload ? reason : etf::term());

@@ -90,6 +90,18 @@ task<bool> self::connect(etf::atom peer_name) {
 
 // Sending.
 
+namespace {
+
+constexpr std::size_t shared_bytes_min = 16U << 10U; // smaller terms are copied: sharing would keep the rest alive
+
+void send_control(etf::builder& b, peer const& p, etf::pid const& from, etf::pid const& to) {
+  bool const sender = p.where != peer::state::up || (p.flags & dist::flag::send_sender) != 0;
+  if (sender) dist::write::send_sender(b, from, to);
+  else dist::write::send(b, to);
+}
+
+} // namespace
+
 send_status self::send(destination const& to, etf::term const& message) {
   auto const& node = to.pid ? to.pid->node : to.node;
   if (node.empty() || node == node_->name_) {
@@ -100,9 +112,7 @@ send_status self::send(destination const& to, etf::term const& message) {
   return node_->signal_to(node.text(), process_->id, true,
                           [&](etf::builder& b, peer const& p) {
                             if (!to.pid) return dist::write::reg_send(b, process_->pid, to.name.text());
-                            bool const sender = p.where != peer::state::up || (p.flags & dist::flag::send_sender) != 0;
-                            if (sender) dist::write::send_sender(b, process_->pid, *to.pid);
-                            else dist::write::send(b, *to.pid);
+                            send_control(b, p, process_->pid, *to.pid);
                           },
                           message);
 }
@@ -111,36 +121,54 @@ send_status self::cast(destination const& to, etf::view request) {
   return send(to, etf::make(etf::tup(etf::am("$gen_cast"), request)));
 }
 
+etf::term self::keep(etf::view part) const {
+  auto const* const message = process_->current;
+  bool const share = message != nullptr && part.bytes().size() >= shared_bytes_min && message->contains(part);
+  return share ? message->part(part) : etf::term(part);
+}
+
+namespace {
+
+std::optional<etf::reference> alias_of(etf::view tag) {
+  auto list = tag.list();
+  auto const head = list ? list->next() : std::nullopt;
+  if (!head) return std::nullopt;
+  if (!head->is_atom("alias")) return alias_of(*head); // [[alias|Ref]|_]
+  return list->left() == 0 ? list->tail().as_reference() : std::nullopt;
+}
+
+// {Tag, Reply}
+dist::payload reply_message(etf::view tag, etf::term const& answer) {
+  if (answer.size() < shared_bytes_min) return etf::make(etf::tup(tag, answer));
+  etf::builder head;
+  head.tuple(2).copy(tag);
+  return {base::blob(std::move(head.raw())), answer.bytes()};
+}
+
+} // namespace
+
 // gen:reply/2. Tag [alias|Ref] or [[alias|Ref]|_]: to the alias; any other tag: to the caller. Always {Tag, Reply}.
-void self::reply(caller const& to, etf::view answer) {
+void self::reply(caller const& to, etf::term const& answer) {
   auto const from = to.from->tuple<2>();
   if (!from) return;
   auto const [pid, tag] = *from;
-  auto const message = etf::make(etf::tup(tag, answer));
-  auto const alias_of = [](etf::view t) -> std::optional<etf::reference> {
-    auto list = t.list();
-    auto const head = list ? list->next() : std::nullopt;
-    if (!head || !head->is_atom("alias") || list->left() > 0) return std::nullopt;
-    return list->tail().as_reference();
-  };
-  auto alias = alias_of(tag);
-  if (!alias)
-    if (auto list = tag.list())
-      if (auto const head = list->next()) alias = alias_of(*head);
   auto const receiver = pid.as_pid();
   if (!receiver) return;
-  if (!alias || alias->node == node_->name_) {
-    if (!alias) {
-      send(*receiver, message);
-      return;
-    }
-    auto const owner = node_->aliases_.find(*alias);
-    if (owner == node_->aliases_.end()) return;
-    if (auto* const p = node_->find_process(owner->second)) node_->deliver(*p, message);
+  auto const alias = alias_of(tag);
+  auto const& node = alias ? alias->node : receiver->node;
+  if (node == node_->name_) {
+    auto const owner = alias ? node_->aliases_.find(*alias) : node_->aliases_.end();
+    if (alias && owner == node_->aliases_.end()) return;
+    auto* const p = alias ? node_->find_process(owner->second) : node_->find_process(*receiver);
+    if (p != nullptr) node_->deliver(*p, etf::make(etf::tup(tag, answer)));
     return;
   }
-  node_->signal_to(alias->node.text(), process_->id, false,
-                   [&](etf::builder& b, peer const&) { dist::write::alias_send(b, process_->pid, *alias); }, message);
+  node_->signal_to(node.text(), process_->id, false,
+                   [&](etf::builder& b, peer const& p) {
+                     if (alias) return dist::write::alias_send(b, process_->pid, *alias);
+                     send_control(b, p, process_->pid, *receiver);
+                   },
+                   reply_message(tag, answer));
 }
 
 // Calls.

@@ -11,12 +11,22 @@ using etf::lst;
 using etf::make;
 using etf::tup;
 
+// While it lives, self::keep() knows which message is being handled.
+struct handling {
+  handling(process& a_process, etf::term const& message) : p(a_process) { p.current = &message; }
+  handling(handling const&) = delete;
+  handling& operator=(handling const&) = delete;
+  ~handling() { p.current = nullptr; }
+  process& p;
+};
+
 // One server's loop state: whether sys:suspend holds its messages back.
 class loop {
 public:
   loop(self me, server& behaviour) : me_(me), behaviour_(behaviour) {}
 
   void handle(etf::term const& message) {
+    handling const now(me_.raw(), message);
     if (auto const triple = message->tuple<3>()) {
       auto const& [tag, from, request] = *triple;
       if (tag.is_atom("$gen_call") && from.arity() == 2U) return on_call({etf::term(from)}, request);

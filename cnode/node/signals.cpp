@@ -7,7 +7,7 @@
 
 namespace remora::node {
 
-send_status core::queue_signal(peer& p, std::uint64_t sender, etf::view control, etf::term const& payload) {
+send_status core::queue_signal(peer& p, std::uint64_t sender, etf::view control, dist::payload const& payload) {
   std::size_t const size = control.bytes().size() + payload.size();
   if (p.queued_bytes + size > options_.limits.peer_queue_bytes_max) return send_status::dropped;
   p.queued_bytes += size;

@@ -67,6 +67,7 @@ public:
   etf::atom name;
   std::string initial_call; // for process_info
   bool trap_exit = false;
+  etf::term const* current = nullptr; // the message that its server handles
   bool node_monitor = false;
 
   std::deque<etf::term> mailbox;
@@ -92,7 +93,21 @@ public:
 struct queued {
   std::uint64_t sender;
   etf::term control;
-  etf::term payload;
+  dist::payload payload;
+};
+
+// One connection, and whose it is.
+struct carrier {
+  connection_id id = 0;
+  struct peer* owner = nullptr; // once it is up
+
+  std::optional<dist::connection> wire; // none while a dial is under way
+  etf::atom peer;                       // empty until an incoming one said its name
+  bool incoming = false;
+  std::size_t holds = 0;   // full mailboxes that keep it from being read
+  bool setting_up = false; // an incoming handshake that counts against handshakes_max
+  bool closing = false;    // nothing is read any more; what waits is still written
+  bool marked = false;     // in the list of those with something to write
 };
 
 struct peer {
@@ -105,6 +120,7 @@ struct peer {
   etf::atom name;
   state where = state::dialling;
   connection_id connection = 0; // 0 while awaited
+  carrier* wire = nullptr;        // the same, while up
   std::optional<base::time_point> deadline; // unless up
   bool hidden = false;
   std::uint32_t creation = 0;

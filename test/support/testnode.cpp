@@ -24,7 +24,7 @@ public:
     }
     if (request.is_atom("crash")) me.exit(make(tup(am("crashed"), am("x"))));
     if (request.is_atom("state")) return make(sum_);
-    if (auto const pair = request.tuple<2>(); pair && (*pair)[0].is_atom("echo")) return etf::term((*pair)[1]);
+    if (auto const pair = request.tuple<2>(); pair && (*pair)[0].is_atom("echo")) return me.keep((*pair)[1]);
     if (auto const one = request.tuple<1>(); one && (*one)[0].is_atom("get")) return make(sum_);
     return make(am("unknown"));
   }
