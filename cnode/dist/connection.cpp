@@ -139,14 +139,15 @@ void connection::opened(std::uint64_t negotiated, base::time_point now) {
 void connection::resume(base::time_point now) {
   paused_ = false;
   last_received_ = now;
+  if (connected()) inbound_->restart_timeouts(now);
 }
 
 std::optional<base::time_point> connection::next_deadline() const {
   if (closed_) return std::nullopt;
   if (!connected()) return handshake_.next_deadline();
-  auto next = std::optional(next_tick_);
-  if (!paused_) next = base::earliest(next, last_received_ + limits_.tick_time);
-  return base::earliest(next, inbound_->next_deadline());
+  if (paused_) return next_tick_;
+  return base::earliest(base::earliest(next_tick_, last_received_ + limits_.tick_time),
+                        inbound_->next_deadline());
 }
 
 std::optional<connection::event> connection::wake(base::time_point now) {
@@ -157,7 +158,8 @@ std::optional<connection::event> connection::wake(base::time_point now) {
     auto& f = std::get<handshake::failed>(*outcome);
     return close(std::string(describe(f.why)), std::move(f.detail));
   }
-  if (inbound_->timed_out(now)) return close(std::string(describe(frame_error::fragment_timeout)));
+  if (!paused_ && inbound_->timed_out(now))
+    return close(std::string(describe(frame_error::fragment_timeout)));
   if (!paused_ && now - last_received_ >= limits_.tick_time)
     return close("net_tick_timeout", fmt::format("nothing was received for {} s",
                                                  std::chrono::duration<double>(limits_.tick_time).count()));

@@ -186,6 +186,7 @@ inbound::outcome inbound::first_fragment(base::bytes_view rest, base::time_point
             .control = {},
             .payload = {},
             .atoms = atoms_,
+            .kept = 0,
             .deadline = now + limits_.fragment_timeout};
   auto const size = reader_.read(in.rest(), atoms_, p.control);
   if (!size) return failure(frame_error::bad_term, etf::describe(size.error()));
@@ -193,13 +194,18 @@ inbound::outcome inbound::first_fragment(base::bytes_view rest, base::time_point
   if (!parsed) return failure(frame_error::bad_control, describe(parsed.error()));
   if (!parsed->payload) return failure(frame_error::bad_fragment, "only a payload can be split");
   auto const part = in.rest().subspan(*size);
-  if (!within_fragment_limits(part, p)) return failure(frame_error::fragments_limit);
-  if (fragment <= limits_.message_bytes_max) // the count is the peer's word: believe it up to a point
-    p.payload.reserve(fragment_headroom + std::min(reserve_bytes_max, static_cast<std::size_t>(fragment) * part.size()));
+  p.kept = p.control.size();
+  for (auto const& a : atoms_) p.kept += a.text().size();
+  if (!within_fragment_limits(part, p, p.kept)) return failure(frame_error::fragments_limit);
+  // The count is the peer's word: believe it up to a point, and not for all messages at once.
+  if (fragment <= limits_.message_bytes_max &&
+      (partials_.size() + 1) * reserve_bytes_max <= limits_.fragmented_bytes_max)
+    p.payload.reserve(fragment_headroom +
+                      std::min(reserve_bytes_max, static_cast<std::size_t>(fragment) * part.size()));
   p.payload.room(fragment_headroom);
   p.payload.commit(fragment_headroom);
   p.payload.append(part);
-  fragmented_bytes_ += part.size();
+  fragmented_bytes_ += p.kept + part.size();
   partials_.emplace(sequence, std::move(p));
   return std::optional<signal>();
 }
@@ -220,14 +226,14 @@ inbound::outcome inbound::next_fragment(base::bytes_view rest, base::time_point 
   if (--p.next > 0) return std::optional<signal>();
   partial done = std::move(p);
   partials_.erase(found);
-  fragmented_bytes_ -= done.payload.size() - fragment_headroom;
+  fragmented_bytes_ -= done.kept + done.payload.size() - fragment_headroom;
   return finish(std::move(done));
 }
 
-bool inbound::within_fragment_limits(base::bytes_view part, partial const& p) const {
+bool inbound::within_fragment_limits(base::bytes_view part, partial const& p, std::size_t kept) const {
   std::size_t const received = p.payload.size() - std::min(p.payload.size(), fragment_headroom);
   return received + part.size() <= limits_.message_bytes_max &&
-         fragmented_bytes_ + part.size() <= limits_.fragmented_bytes_max;
+         fragmented_bytes_ + kept + part.size() <= limits_.fragmented_bytes_max;
 }
 
 inbound::outcome inbound::finish(partial done) {
@@ -261,6 +267,10 @@ std::optional<base::time_point> inbound::next_deadline() const {
   std::optional<base::time_point> next;
   for (auto const& [sequence, p] : partials_) next = base::earliest(next, p.deadline);
   return next;
+}
+
+void inbound::restart_timeouts(base::time_point now) {
+  for (auto& [sequence, p] : partials_) p.deadline = now + limits_.fragment_timeout;
 }
 
 bool inbound::timed_out(base::time_point now) const {

@@ -72,6 +72,7 @@ public:
   // Half-received messages that waited too long for their next part.
   bool timed_out(base::time_point now) const;
   std::optional<base::time_point> next_deadline() const;
+  void restart_timeouts(base::time_point now); // nothing was read for a while, by our own choice
 
   std::size_t fragmented_bytes() const { return fragmented_bytes_; }
   std::size_t fragmented() const { return partials_.size(); }
@@ -82,6 +83,7 @@ private:
     base::buffer control;   // canonical
     base::buffer payload;   // as received, behind fragment_headroom bytes
     std::vector<etf::atom> atoms;
+    std::size_t kept = 0; // bytes of control and atoms
     base::time_point deadline;
   };
   using outcome = base::result<std::optional<signal>, frame_failure>;
@@ -97,7 +99,7 @@ private:
   outcome deliver(base::bytes_view control_and_payload, bool version_bytes);
   outcome finish(partial done);
   etf::term canonical(partial& done);
-  bool within_fragment_limits(base::bytes_view part, partial const& p) const;
+  bool within_fragment_limits(base::bytes_view part, partial const& p, std::size_t kept = 0) const;
 
   static constexpr std::size_t cache_slots = 2048;
 

@@ -150,7 +150,9 @@ void outbox::finish_fragmented(std::size_t index) {
   fragmented const done = std::move(large_[index]);
   large_.erase(large_.begin() + static_cast<std::ptrdiff_t>(index));
   for (auto const& next : done.behind) { // may open the next large one, which takes the rest behind itself
-    bytes_ -= next.control.size() + next.payload.size();
+    std::size_t const counted = next.control.size() + next.payload.size();
+    bytes_ -= counted;
+    accepted_ -= counted;
     push(done.sender, next.control.view(), next.payload);
   }
 }

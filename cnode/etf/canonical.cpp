@@ -26,6 +26,8 @@ public:
     from_ = std::max(from_, at);
   }
 
+  std::size_t copied() const { return from_; }
+
   // By far the most frequent one.
   void cached_atom(std::size_t at) {
     auto const text = cached_[in_[at + 1]].encoded();
@@ -167,10 +169,7 @@ private:
 std::size_t copy_canonical(base::bytes_view in, std::span<rewrite const> rewrites, std::span<atom const> cached,
                            base::buffer& out) {
   copier copy(in, cached, out);
-  for (auto const& r : rewrites) {
-    if (r.how == rewrite::what::atom && in[r.at] == tag::atom_cache_ref) copy.cached_atom(r.at);
-    else copy.apply(r);
-  }
+  for (auto const& r : rewrites) copy.apply(r);
   return copy.copied();
 }
 

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <csignal>
+#include <fstream>
 #include <unistd.h>
 
 namespace remora {
@@ -42,6 +43,14 @@ io::driver_options driver_options_of(runtime_options const& o) {
   return {.epmd_port = o.epmd_port,
           .peer_port = o.epmd ? std::nullopt : std::optional(o.port),
           .setup_time = o.net_setup_time};
+}
+
+std::uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t total = 0;
+  std::uint64_t resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 runtime_options with_epmd_port(runtime_options o) {
@@ -119,7 +128,9 @@ struct runtime::parts {
 };
 
 runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::move(options))) {
-  services::install(parts_->core, {.version = std::string(version()), .net_tick_time = parts_->options.net_tick_time});
+  services::install(parts_->core, {.version = std::string(version()),
+                                   .net_tick_time = parts_->options.net_tick_time,
+                                   .resident_bytes = resident_bytes});
 }
 
 runtime::~runtime() = default;

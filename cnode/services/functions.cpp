@@ -3,9 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
-#include <fstream>
-#include <unistd.h>
+#include <cstdlib>
 
 namespace remora::services {
 
@@ -103,15 +101,6 @@ etf::term process_info_of(node::core& node, etf::pid const& pid, etf::view keys)
   return make(items);
 }
 
-// Resident bytes, as the system counts them.
-std::uint64_t resident_bytes() {
-  std::ifstream statm("/proc/self/statm");
-  std::uint64_t total = 0;
-  std::uint64_t resident = 0;
-  statm >> total >> resident;
-  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
 etf::term system_info(node::core& node, about const& program, etf::view key) {
   auto const name = key.atom_text();
   if (!name) node::raise_error("badarg");
@@ -165,7 +154,7 @@ node::task<etf::term> ping(node::self me, etf::term arguments) {
   co_return make(am("pang"));
 }
 
-etf::term counters_map(node::core& node) {
+etf::term counters_map(node::core& node, about const& program) {
   auto const& c = node.counts();
   std::pair<std::string_view, std::uint64_t> const all[] = {
       {"signals_in", c.signals_in},          {"signals_out", c.signals_out},
@@ -173,7 +162,7 @@ etf::term counters_map(node::core& node) {
       {"connections", c.connections},        {"handshakes_failed", c.handshakes_failed},
       {"dials_failed", c.dials_failed},      {"frames_refused", c.frames_refused},
       {"spawned", c.spawned},                {"processes", node.process_count()},
-      {"outbox_bytes", node.outbox_bytes()}, {"resident_bytes", resident_bytes()}};
+      {"outbox_bytes", node.outbox_bytes()}, {"resident_bytes", program.resident_bytes()}};
   etf::builder b;
   b.map(std::size(all));
   for (auto const& [name, value] : all) b.atom(name).unsigned_integer(value);
@@ -213,15 +202,15 @@ void install_functions(node::core& node, about const& program) {
   f.add("erlang", "process_info", [&n](etf::pid const& pid) { return process_info(n, pid); });
   f.add("erlang", "process_info", [&n](etf::pid const& pid, etf::view keys) { return process_info_of(n, pid, keys); });
   f.add("erlang", "system_info", [&n, program](etf::view key) { return system_info(n, program, key); });
-  f.add("erlang", "memory", [] {
-    auto const bytes = resident_bytes();
+  f.add("erlang", "memory", [program] {
+    auto const bytes = program.resident_bytes();
     return make(lst(tup(am("total"), bytes), tup(am("system"), bytes)));
   });
   f.add("erlang", "monotonic_time", [&n] { return std::int64_t{n.now().time_since_epoch().count()}; });
   f.add("net_adm", "ping", 1, ping);
   f.add("remora", "version", [program] { return program.version; });
   f.add("remora", "status", [&n, program] { return status_map(n, program); });
-  f.add("remora", "metrics", [&n] { return counters_map(n); });
+  f.add("remora", "metrics", [&n, program] { return counters_map(n, program); });
 }
 
 } // namespace remora::services

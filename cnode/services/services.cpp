@@ -1,3 +1,5 @@
+#include "services/services.hpp"
+
 #include "services/parts.hpp"
 
 namespace remora::services {

@@ -4,6 +4,8 @@
 
 #include "node/core.hpp"
 
+#include <cstdint>
+#include <functional>
 #include <string>
 
 namespace remora::services {
@@ -11,6 +13,7 @@ namespace remora::services {
 struct about {
   std::string version;
   std::int64_t net_tick_time = 60; // s, as net_kernel tells it
+  std::function<std::uint64_t()> resident_bytes = [] { return std::uint64_t{0}; }; // as the system counts them
 };
 
 void install(node::core& node, about const& program);
