@@ -160,6 +160,24 @@ node::task<etf::term> client_flood(node::self me, etf::term arguments) {
   co_return make(tup(sent, busy, dropped));
 }
 
+// [Dest, Message size, Outstanding, Count]: {Self, Binary} to an echo process, Outstanding of them under way. Answers
+// how many nanoseconds all of them took: a load that costs its sender little, for the benchmark.
+node::task<etf::term> client_pipelined(node::self me, etf::term arguments) {
+  auto const [to, size, outstanding, count] = node::detail::spread<4>(arguments);
+  auto const destination = to_destination(to);
+  auto const message =
+      make(tup(me.pid(), std::string(static_cast<std::size_t>(size.integer().value_or(0)), 'x')));
+  auto left = count.integer().value_or(0);
+  auto const started = me.node().now();
+  for (auto n = outstanding.integer().value_or(1); n > 0; --n) me.send(destination, message);
+  for (left -= outstanding.integer().value_or(1); left > 0; --left) {
+    co_await me.receive();
+    me.send(destination, message);
+  }
+  for (auto n = outstanding.integer().value_or(1); n > 0; --n) co_await me.receive();
+  co_return make(std::int64_t{(me.node().now() - started).count()});
+}
+
 void prepare(runtime& node) {
   node.spawn(node::serve(std::make_shared<echo>()), "echo", "testnode:init/1");
   node.spawn(node::serve(std::make_shared<sink>()), "sink", "testnode:init/1");
@@ -178,6 +196,7 @@ void prepare(runtime& node) {
   f.add("client", "spawn", 5, client_spawn);
   f.add("client", "connect", 1, client_connect);
   f.add("client", "flood", 4, client_flood);
+  f.add("client", "pipelined", 4, client_pipelined);
   f.add("calc", "spawn_echo", [&node] { return node.spawn(node::serve(std::make_shared<echo>()), {}, "testnode:init/1"); });
 }
 
