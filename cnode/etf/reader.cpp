@@ -330,11 +330,11 @@ private:
     case tag::large_tuple: return tuple_here();
     case tag::list: return list_here();
     case tag::map: return map_here();
-    case tag::new_pid: return identifier(12);
+    case tag::new_pid:
     case tag::v4_port: return identifier(12);
     case tag::new_port: return old_identifier(8);
     case tag::pid: return old_identifier(9);
-    case tag::port: return old_identifier(5);
+    case tag::port:
     case tag::reference: return old_identifier(5);
     case tag::newer_reference: return reference_here(4, role::node);
     case tag::new_reference: return reference_here(1, role::node_of_rewritten);

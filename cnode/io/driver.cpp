@@ -12,6 +12,7 @@ namespace remora::io {
 
 namespace {
 constexpr auto last_words_time = std::chrono::seconds(1); // how long a hung-up connection may take to write what waits
+constexpr auto read_soon_time = std::chrono::microseconds(10);
 constexpr auto accept_pause = std::chrono::milliseconds(100); // when the system has no more file descriptors
 } // namespace
 
@@ -109,8 +110,21 @@ asio::awaitable<void> driver::read_loop(session_ptr s) {
       finish(*s);
     } else {
       core_.received(s->id, count, now());
+      if (core_.more_expected(s->id)) read_soon(*s);
     }
     settle();
+  }
+}
+
+// Looks for more for a few microseconds before it sleeps: to be woken costs more than that.
+void driver::read_soon(session& s) {
+  auto const until = now() + read_soon_time;
+  while (now() < until && core_.reading_wanted(s.id)) {
+    auto const room = core_.input_room(s.id);
+    error_code ec;
+    std::size_t const count = s.socket.read_some(asio::buffer(room.data(), room.size()), ec);
+    if (count > 0) return core_.received(s.id, count, now());
+    if (ec != asio::error::would_block && ec != asio::error::try_again) return; // the read loop hears of it
   }
 }
 

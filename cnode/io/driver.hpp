@@ -41,6 +41,7 @@ private:
   asio::awaitable<void> read_loop(session_ptr s);
   asio::awaitable<void> write_when_ready(session_ptr s);
   session_ptr open(node::connection_id id, tcp::socket socket);
+  void read_soon(session& s);
   void flush(session& s);
   void flush_id(node::connection_id id);
   void hang_up(node::connection_id id);

@@ -150,11 +150,11 @@ answers(Port) ->
 %% ---- OTP nodes -------------------------------------------------------------------------------------
 
 %% Options: name, epmd_port, cookie, dir; release 25 | 27; otp_args [string()]; env [{K, V}]; hidden boolean();
-%% ticktime seconds; port (a fixed listen port); no_epmd boolean(); modules to load beside the helpers.
+%% ticktime seconds; port (a fixed listen port); no_epmd boolean(); host (an address of this machine); modules to load beside the helpers.
 start_peer(Opts = #{name := Name, dir := Dir}) ->
     Release = maps:get(release, Opts, 25),
     Log = filename:join(Dir, lists:concat([Name, "-otp", Release, ".log"])),
-    PeerOpts = #{connection => standard_io, name => Name, host => ?HOST, longnames => true,
+    PeerOpts = #{connection => standard_io, name => Name, host => host(Opts), longnames => true,
                  exec => logged(erl(Release)), args => peer_args(Opts), env => [{"PROGRAM_LOG", Log} | peer_env(Opts)],
                  peer_down => continue, wait_boot => 30_000},
     case hold(fun() -> held_peer(Log, PeerOpts) end) of
@@ -185,11 +185,18 @@ otp27() -> os:getenv("REMORA_OTP27", "build/otp27").
 
 peer_args(Opts) ->
     ["-start_epmd", "false", "-setcookie", maps:get(cookie, Opts),
-     "-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
+     "-kernel", "inet_dist_use_interface", lists:flatten(io_lib:format("~0p", [address(Opts)]))]
+    ++ case tuple_size(address(Opts)) of 8 -> ["-proto_dist", "inet6_tcp"]; 4 -> [] end
     ++ ["-hidden" || maps:get(hidden, Opts, false)]
     ++ kernel(net_ticktime, maps:find(ticktime, Opts))
     ++ port_args(Opts)
     ++ maps:get(otp_args, Opts, []).
+
+%% The host part of a node's name is an address of this machine, and what it listens on.
+host(Opts) -> maps:get(host, Opts, ?HOST).
+address(Opts) ->
+    {ok, Address} = inet:parse_address(host(Opts)),
+    Address.
 
 kernel(_, error) -> [];
 kernel(Key, {ok, Value}) -> ["-kernel", atom_to_list(Key), lists:flatten(io_lib:format("~0p", [Value]))].
@@ -227,7 +234,7 @@ load(Peer, Modules) ->
 
 %% ---- remora ----------------------------------------------------------------------------------------
 
-%% Options: name, epmd_port, cookie, dir; hidden, ticktime, port, no_epmd; args [string()] of `remora run';
+%% Options: name, epmd_port, cookie, dir; hidden, ticktime, port, no_epmd, host; args [string()] of `remora run';
 %% env; program; lifeline false to leave `--lifeline stdin' out; ready false not to wait for the ready line.
 start_remora(Opts = #{name := Name, dir := Dir}) ->
     Log = filename:join(Dir, lists:concat([Name, ".log"])),
@@ -244,7 +251,7 @@ start_ready(Program, Args, Env, Log) ->
     ready(Started, await_line(Started, ?READY_MS)).
 
 remora_args(Opts = #{name := Name}) ->
-    ["run", "--name", lists:concat([Name, "@", ?HOST]), "--listen", ?HOST]
+    ["run", "--name", lists:concat([Name, "@", host(Opts)]), "--listen", host(Opts)]
     ++ ["--hidden" || maps:get(hidden, Opts, false)]
     ++ ["--no-epmd" || maps:get(no_epmd, Opts, false)]
     ++ flag("--epmd-port", maps:find(epmd_port, Opts))

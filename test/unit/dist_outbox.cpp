@@ -102,7 +102,7 @@ std::string kinds(std::vector<std::string> const& bodies) {
 
 TEST_CASE("outbox: small messages leave as one piece, in order") {
   auto box = opened(dist::flag::ours);
-  for (std::uint64_t i = 0; i < 100; ++i) box.push(i % 3, control(i % 3)->bytes(), *payload(i, 10));
+  for (std::uint64_t i = 0; i < 100; ++i) box.push(i % 3, control(i % 3)->bytes(), payload(i, 10));
   CHECK(box.gather().size() == 1);
   auto const bytes = box.bytes();
   auto const written = all(box);
@@ -119,12 +119,12 @@ TEST_CASE("outbox: small messages leave as one piece, in order") {
 
 TEST_CASE("outbox: frames as each peer wants them") {
   auto plain = opened(plain_flags);
-  plain.push(1, control(1)->bytes(), *t("hello"));
+  plain.push(1, control(1)->bytes(), t("hello"));
   CHECK(all(plain) == framed(pass_through(control(1), t("hello"))));
   plain.push(1, t("{1,#Pid<a@h.1.2.3>,#Pid<b@h.4.5.6>}")->bytes());
   CHECK(all(plain) == framed(pass_through(t("{1,#Pid<a@h.1.2.3>,#Pid<b@h.4.5.6>}"))));
   auto header = opened(dist::flag::ours);
-  header.push(1, control(1)->bytes(), *t("hello"));
+  header.push(1, control(1)->bytes(), t("hello"));
   CHECK(all(header) == framed(header_frame(raw(control(1)) + raw(t("hello")))));
 }
 
@@ -133,7 +133,7 @@ TEST_CASE("outbox: a peer without fragments gets a large message as one frame") 
     auto box = opened(flags, {.fragment_bytes = 100});
     auto const large = payload(1, 1000);
     box.push(1, control(1)->bytes(), large);
-    box.push(1, control(1)->bytes(), *payload(2, 10));
+    box.push(1, control(1)->bytes(), payload(2, 10));
     CHECK(box.gather().size() == 3); // its head, the payload itself, what follows
     auto const bodies = frames(all(box));
     REQUIRE(bodies.size() == 2);
@@ -168,10 +168,10 @@ TEST_CASE(
   box.push(1, control(1)->bytes(), payload(0, 700'000));
   box.push(2, control(2)->bytes(), payload(1, 350'000));
   auto const first = take(box); // what one write gets: the rest is not cut yet
-  box.push(1, control(1)->bytes(), *payload(2, 10));
+  box.push(1, control(1)->bytes(), payload(2, 10));
   box.push(1, control(1)->bytes(), payload(3, 150'000));
-  box.push(1, control(1)->bytes(), *payload(4, 10));
-  box.push(3, control(3)->bytes(), *payload(5, 10));
+  box.push(1, control(1)->bytes(), payload(4, 10));
+  box.push(3, control(3)->bytes(), payload(5, 10));
   auto const written = first + all(box);
   CHECK(kinds(frames(written)) == "f1 f2 n1 n2 n1 n2 s3 n1 n2 n1 n1 n1 n1 s1 f3 n3 s1");
   CHECK(box.empty());
@@ -208,7 +208,7 @@ TEST_CASE("outbox: what waits behind a large message counts, once") {
   auto box = opened(dist::flag::ours, {.fragment_bytes = 100});
   box.push(1, control(1)->bytes(), payload(0, 1000));
   auto const before = box.bytes();
-  box.push(1, control(1)->bytes(), *payload(1, 10));
+  box.push(1, control(1)->bytes(), payload(1, 10));
   CHECK(box.bytes() == before + control(1).size() + payload(1, 10).size());
   auto const accepted = box.accepted();
   auto const written = all(box).size();
@@ -250,7 +250,7 @@ TEST_CASE("outbox: whatever is pushed arrives, in the order of each sender") {
       switch (random.below(4)) {
       case 0: {
         auto const p = payload(pushed++, random.below(60));
-        box.push(sender, control(sender)->bytes(), *p);
+        box.push(sender, control(sender)->bytes(), p);
         expected[sender].push_back(p);
         break;
       }
