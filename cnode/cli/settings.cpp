@@ -47,6 +47,7 @@ constexpr std::array<setting, 20> table{{
 
 std::string all_keys() {
   std::vector<std::string_view> keys;
+  keys.reserve(table.size());
   for (auto const& s : table) keys.push_back(s.key);
   return fmt::format("{}", fmt::join(keys, ", "));
 }
@@ -101,15 +102,17 @@ done read_config(std::string const& path, settings& into) {
   } catch (toml::parse_error const& e) {
     return failed(fmt::format("the configuration {} cannot be read: {} (line {})", path, e.description(), e.source().begin.line));
   }
-  for (auto const& [key, value] : parsed) {
-    auto const found = std::find_if(table.begin(), table.end(), [&](auto const& s) { return s.key == key.str(); });
+  for (auto const& pair : parsed) {
+    std::string_view const key = pair.first.str();
+    toml::node const& value = pair.second;
+    auto const found = std::find_if(table.begin(), table.end(), [&](auto const& s) { return s.key == key; });
     auto const line = value.source().begin.line;
     if (found == table.end())
-      return failed(fmt::format("{} line {}: there is no setting {}; there are: {}", path, line, key.str(), all_keys()));
+      return failed(fmt::format("{} line {}: there is no setting {}; there are: {}", path, line, key, all_keys()));
     bool const fits = std::visit([&](auto where) { return assign(value, where, into); }, found->where);
     if (!fits) {
       static constexpr std::array<std::string_view, 4> kinds{"a string", "true or false", "a whole number", "a number"};
-      return failed(fmt::format("{} line {}: {} must be {}", path, line, key.str(), kinds.at(found->where.index())));
+      return failed(fmt::format("{} line {}: {} must be {}", path, line, key, kinds.at(found->where.index())));
     }
   }
   return {boost::system::in_place_value};

@@ -287,7 +287,6 @@ private:
     for (bool again = true; again;) {
       skip(1);
       ++closers;
-      again = false;
       if (accept("]")) {
         --closers;
         break;

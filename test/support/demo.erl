@@ -9,6 +9,7 @@
 %% Environment, set by run.sh: REMORA_DEMO_DIR (HOME with the cookie, pids/, beams/), REMORA_BIN, REMORA_CALC.
 -module(demo).
 -export([main/0, observer/0, observe/1, greeter/0]).
+-dialyzer({nowarn_function, story/0}). % sys takes {Name, Node} too; its type forgets it
 
 -define(HOST, "@127.0.0.1").
 -define(WAIT, 5_000).
