@@ -6,22 +6,29 @@
 
 #include <cstdlib>
 #include <exception>
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace {
 
 using namespace remora;
 
 void add_client_options(CLI::App& app, cli::client_options& o) {
-  app.add_option("--cookie-file", o.cookie_file, "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
-  app.add_option("--epmd-port", o.epmd_port, "Port of epmd; else ERL_EPMD_PORT, else 4369");
-  app.add_option("--port", o.port, "Port that the node listens on, where it runs without epmd");
+  app.add_option("--epmd-port", o.epmd_port, "Port of epmd; else ERL_EPMD_PORT, else 4369")->check(CLI::Range(1, 65'535));
   app.add_option("--timeout", o.timeout, "Time for the connection and for each answer, in s")->check(CLI::Range(0.001, 86'400.0));
   app.add_flag("--json", o.json, "Print JSON");
+}
+
+// A standard stream that is closed would be the number of the next socket, and what is printed would go there.
+void open_standard_streams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
+    if (::fcntl(fd, F_GETFD) == -1) (void)::open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY); // the lowest: fd
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
+  open_standard_streams();
   CLI::App app("remora: a native companion for BEAM clusters");
   app.set_version_flag("--version", std::string(version()));
   app.require_subcommand(1);
@@ -33,7 +40,6 @@ int main(int argc, char** argv) {
   std::string host = "127.0.0.1";
   std::string module;
   std::string function;
-  std::vector<std::string> arguments;
 
   auto* const run = app.add_subcommand("run", "Join a cluster and serve until told to stop");
   cli::add_run_options(*run, settings, config);
@@ -41,7 +47,10 @@ int main(int argc, char** argv) {
   auto const command = [&](char const* name, char const* what, bool wants_node) {
     auto* const sub = app.add_subcommand(name, what);
     add_client_options(*sub, client);
-    if (wants_node) sub->add_option("NODE", node, "NAME@HOST")->required();
+    if (!wants_node) return sub;
+    sub->add_option("--cookie-file", client.cookie_file, "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
+    sub->add_option("--port", client.port, "Port that the node listens on, where it runs without epmd")->check(CLI::Range(1, 65'535));
+    sub->add_option("NODE", node, "NAME@HOST")->required();
     return sub;
   };
   auto* const ping = command("ping", "Ask a node whether it is there", true);
@@ -52,7 +61,10 @@ int main(int argc, char** argv) {
   auto* const call = command("call", "Call a function on a node", true);
   call->add_option("MODULE", module)->required();
   call->add_option("FUNCTION", function)->required();
-  call->add_option("ARGS", arguments, "Arguments as Erlang terms")->allow_extra_args();
+  // The arguments are what is left over: as an option's values, CLI11 would take [1,2] for two of them, and -1 for an
+  // option. What is left over and no term, as a misspelt option, is refused as such.
+  call->allow_extras();
+  call->footer("What follows FUNCTION are its arguments, as Erlang terms.");
 
   if (auto const code = cli::parse_command_line(app, argc, argv, settings, config)) return *code;
   try {
@@ -61,7 +73,7 @@ int main(int argc, char** argv) {
     if (names->parsed()) return cli::names(client, host);
     if (nodes->parsed()) return cli::nodes(client, node);
     if (status->parsed()) return cli::status(client, node);
-    if (call->parsed()) return cli::call(client, node, module, function, arguments);
+    if (call->parsed()) return cli::call(client, node, module, function, call->remaining());
   } catch (std::exception const& e) { // out of start-up only: nothing in the loops throws
     cli::complain(e.what());
   }

@@ -5,8 +5,8 @@
 
 namespace remora::base {
 
-void check_failed(char const* what, std::source_location where) {
-  std::fprintf(stderr, "remora: check failed: %s (%s:%u)\n", what, where.file_name(), where.line());
+void check_failed(char const* what, char const* file, unsigned line) {
+  std::fprintf(stderr, "remora: check failed: %s (%s:%u)\n", what, file, line);
   std::abort();
 }
 

@@ -41,6 +41,18 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+std::string to_valid_utf8(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    std::size_t const size = utf8_size(as_bytes(text));
+    if (size == 0) out += "\ufffd";
+    else out += text.substr(0, size);
+    text.remove_prefix(size == 0 ? 1 : size);
+  }
+  return out;
+}
+
 bool append_utf8(std::string& out, std::uint32_t c) {
   if (c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) return false;
   auto const put = [&](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };

@@ -24,6 +24,9 @@ bool is_utf8(std::string_view text);
 // Appends the sequence of `c`; false, and nothing appended, when `c` is a surrogate or too large.
 bool append_utf8(std::string& out, std::uint32_t c);
 
+// The same text with U+FFFD for every byte that belongs to no sequence.
+std::string to_valid_utf8(std::string_view text);
+
 std::string latin1_to_utf8(bytes_view text);
 
 } // namespace remora::base

@@ -1,6 +1,5 @@
 #include "cli/client.hpp"
 
-#include "cli/cookie.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/log.hpp"
 #include "cli/settings.hpp"
@@ -8,6 +7,7 @@
 #include "etf/parse.hpp"
 #include "etf/reader.hpp"
 #include "io/clock.hpp"
+#include "io/cookie.hpp"
 #include "io/epmd.hpp"
 #include "remora.hpp"
 
@@ -48,17 +48,17 @@ public:
   template <class Work> int run(Work work) {
     if (!etf::is_node_name(node_) || !etf::is_atom_text(base::as_bytes(node_)))
       return refused(fmt::format("{} is no node name; a node name is NAME@HOST", node_), exit_usage);
-    auto cookie = find_cookie(options_.cookie_file);
+    auto cookie = io::find_cookie(options_.cookie_file);
     if (!cookie) return refused(cookie.error(), exit_usage);
     runtime us({.name = fmt::format("remora-{}-{:08x}@{}", getpid(), static_cast<std::uint32_t>(io::entropy()),
                                     node_.substr(node_.find('@') + 1)),
                 .cookie = *cookie,
                 .hidden = true,
                 .listen = {},
-                .port = static_cast<std::uint16_t>(options_.port),
+                .port = options_.port,
                 .accept = false,
                 .epmd = options_.port == 0,
-                .epmd_port = epmd_port_of(options_.epmd_port),
+                .epmd_port = options_.epmd_port,
                 .net_tick_time = 60,
                 .net_setup_time = timeout_of(options_),
                 .lifeline_stdin = false,
@@ -161,18 +161,19 @@ int ping(client_options const& o, std::string const& node) {
 }
 
 int names(client_options const& o, std::string const& host) {
+  auto const epmd_port = io::epmd_port_of(o.epmd_port);
   io::asio::io_context context;
   io::names_result found;
   bool done = false;
   io::asio::co_spawn(
       context,
       [&]() -> io::asio::awaitable<void> {
-        found = co_await io::names(host, epmd_port_of(o.epmd_port));
+        found = co_await io::names(host, epmd_port);
         done = true;
       },
       io::rethrow);
   context.run_for(std::chrono::duration_cast<std::chrono::milliseconds>(timeout_of(o)));
-  if (!done) return refused(fmt::format("epmd on {} port {} did not answer within {} s", host, epmd_port_of(o.epmd_port), o.timeout));
+  if (!done) return refused(fmt::format("epmd on {} port {} did not answer within {} s", host, epmd_port, o.timeout));
   if (!found.error.empty()) return refused(found.error + "; start it with `epmd -daemon`, or give its port with --epmd-port");
   if (!o.json) {
     for (auto const& n : found.names) print_line(fmt::format("{} at port {}", n.name, n.port));

@@ -10,8 +10,8 @@ namespace remora::cli {
 
 struct client_options {
   std::string cookie_file;
-  std::int64_t epmd_port = 0; // 0: ERL_EPMD_PORT, else 4369
-  std::int64_t port = 0;      // not 0: without epmd, the peer listens here
+  std::uint16_t epmd_port = 0; // 0: ERL_EPMD_PORT, else 4369
+  std::uint16_t port = 0;      // not 0: without epmd, the peer listens here
   double timeout = 7;         // s
   bool json = false;
 };

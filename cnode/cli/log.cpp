@@ -1,5 +1,7 @@
 #include "cli/log.hpp"
 
+#include "base/utf8.hpp"
+
 #include <boost/json/serialize.hpp>
 #include <boost/json/src.hpp>
 
@@ -47,8 +49,8 @@ std::string as_json(io::event const& e) {
   line["time"] = fmt::format("{:.3f}", static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9);
   line["level"] = name_of(e.level);
   line["event"] = e.name;
-  line["text"] = e.text;
-  for (auto const& [key, value] : e.fields) line[key] = value;
+  line["text"] = base::to_valid_utf8(e.text);
+  for (auto const& [key, value] : e.fields) line[key] = base::to_valid_utf8(value);
   return boost::json::serialize(line);
 }
 
@@ -73,7 +75,7 @@ void log(io::event const& e) {
 
 void complain(std::string const& what) {
   if (json) std::fprintf(stderr, "%s\n", as_json({io::level::error, "failed", what, {}}).c_str());
-  else std::fprintf(stderr, "remora: %s\n", what.c_str());
+  else std::fprintf(stderr, "remora: %s\n", base::to_valid_utf8(what).c_str());
 }
 
 } // namespace remora::cli

@@ -25,6 +25,8 @@ void print_ready(runtime_options const& options, runtime::ready_info const& info
 int exit_code_of(run_status status) {
   switch (status) {
   case run_status::left: return exit_ok;
+  case run_status::bad_name:
+  case run_status::no_cookie: return exit_usage;
   case run_status::name_taken: return exit_name_taken;
   case run_status::no_epmd: return exit_no_epmd;
   case run_status::address_in_use: return exit_address_in_use;

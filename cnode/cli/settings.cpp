@@ -1,15 +1,13 @@
 #include "cli/settings.hpp"
 
-#include "cli/cookie.hpp"
 #include "etf/reader.hpp"
+#include "io/cookie.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <toml++/toml.h>
 
 #include <array>
-#include <charconv>
-#include <cstdlib>
 #include <unistd.h>
 #include <variant>
 
@@ -24,7 +22,7 @@ struct setting {
   member where;
 };
 
-constexpr std::array<setting, 19> table{{
+constexpr std::array<setting, 20> table{{
     {"name", &settings::name},
     {"sname", &settings::sname},
     {"cookie-file", &settings::cookie_file},
@@ -44,10 +42,12 @@ constexpr std::array<setting, 19> table{{
     {"message-bytes-max", &settings::message_bytes_max},
     {"mailbox-bytes-max", &settings::mailbox_bytes_max},
     {"processes-max", &settings::processes_max},
+    {"busy-wait", &settings::busy_wait},
 }};
 
 std::string all_keys() {
   std::vector<std::string_view> keys;
+  keys.reserve(table.size());
   for (auto const& s : table) keys.push_back(s.key);
   return fmt::format("{}", fmt::join(keys, ", "));
 }
@@ -95,13 +95,6 @@ std::string short_host() {
   return name.substr(0, name.find('.'));
 }
 
-std::uint16_t epmd_port_of(std::int64_t given) {
-  if (given > 0) return static_cast<std::uint16_t>(given);
-  std::uint16_t port = 4369;
-  if (char const* const text = std::getenv("ERL_EPMD_PORT")) std::from_chars(text, text + std::char_traits<char>::length(text), port);
-  return port;
-}
-
 done read_config(std::string const& path, settings& into) {
   auto parsed = toml::table();
   try {
@@ -109,15 +102,17 @@ done read_config(std::string const& path, settings& into) {
   } catch (toml::parse_error const& e) {
     return failed(fmt::format("the configuration {} cannot be read: {} (line {})", path, e.description(), e.source().begin.line));
   }
-  for (auto const& [key, value] : parsed) {
-    auto const found = std::find_if(table.begin(), table.end(), [&](auto const& s) { return s.key == key.str(); });
+  for (auto const& pair : parsed) {
+    std::string_view const key = pair.first.str();
+    toml::node const& value = pair.second;
+    auto const found = std::find_if(table.begin(), table.end(), [&](auto const& s) { return s.key == key; });
     auto const line = value.source().begin.line;
     if (found == table.end())
-      return failed(fmt::format("{} line {}: there is no setting {}; there are: {}", path, line, key.str(), all_keys()));
+      return failed(fmt::format("{} line {}: there is no setting {}; there are: {}", path, line, key, all_keys()));
     bool const fits = std::visit([&](auto where) { return assign(value, where, into); }, found->where);
     if (!fits) {
       static constexpr std::array<std::string_view, 4> kinds{"a string", "true or false", "a whole number", "a number"};
-      return failed(fmt::format("{} line {}: {} must be {}", path, line, key.str(), kinds.at(found->where.index())));
+      return failed(fmt::format("{} line {}: {} must be {}", path, line, key, kinds.at(found->where.index())));
     }
   }
   return {boost::system::in_place_value};
@@ -140,9 +135,11 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
                                    {s.outbox_bytes_max, "outbox-bytes-max"}, {s.message_bytes_max, "message-bytes-max"},
                                    {s.mailbox_bytes_max, "mailbox-bytes-max"}, {s.processes_max, "processes-max"}})
     if (value < 1) return wrong(fmt::format("{} {} is out of range; at least 1", key, value));
+  if (s.busy_wait < 0 || s.busy_wait > 1000)
+    return wrong(fmt::format("busy-wait {} is out of range; 0 to 1000 us", s.busy_wait));
   if (s.outbox_low_mark > s.outbox_high_mark || s.outbox_high_mark > s.outbox_bytes_max)
     return wrong("outbox-low-mark, outbox-high-mark and outbox-bytes-max must not decrease");
-  auto cookie = find_cookie(s.cookie_file);
+  auto cookie = io::find_cookie(s.cookie_file);
   if (!cookie) return wrong(cookie.error());
 
   runtime_options out{.name = *name,
@@ -152,7 +149,7 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
                       .port = static_cast<std::uint16_t>(s.port),
                       .accept = true,
                       .epmd = !s.no_epmd,
-                      .epmd_port = epmd_port_of(s.epmd_port),
+                      .epmd_port = static_cast<std::uint16_t>(s.epmd_port),
                       .net_tick_time = s.net_tick_time,
                       .net_setup_time = std::chrono::milliseconds(static_cast<std::int64_t>(s.net_setup_time * 1000)),
                       .lifeline_stdin = s.lifeline == "stdin",
@@ -165,6 +162,7 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
   wire.in.frame_bytes_max = wire.in.message_bytes_max;
   wire.in.fragmented_bytes_max = std::max(wire.in.fragmented_bytes_max, wire.in.message_bytes_max);
   out.limits.mailbox_bytes_max = static_cast<std::size_t>(s.mailbox_bytes_max);
+  out.busy_wait = std::chrono::microseconds(s.busy_wait);
   out.limits.processes_max = static_cast<std::size_t>(s.processes_max);
   return {boost::system::in_place_value, std::move(out)};
 }

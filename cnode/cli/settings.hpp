@@ -31,6 +31,7 @@ struct settings {
   std::int64_t message_bytes_max = 192U << 20U;
   std::int64_t mailbox_bytes_max = 8U << 20U;
   std::int64_t processes_max = 262'144;
+  std::int64_t busy_wait = 8; // us
 };
 
 // Reads the file over `into`; the error is a sentence with the line.
@@ -39,7 +40,6 @@ base::result<void, std::string> read_config(std::string const& path, settings& i
 // Checks them and makes the runtime's options of them; reads the cookie.
 base::result<runtime_options, std::string> to_runtime_options(settings const& s);
 
-std::uint16_t epmd_port_of(std::int64_t given); // 0: ERL_EPMD_PORT, else 4369
-std::string short_host();                       // of this machine
+std::string short_host(); // of this machine
 
 } // namespace remora::cli

@@ -26,7 +26,9 @@ public:
 
   std::string_view text() const { return rep_ ? rep_->text() : std::string_view(); }
   // As it stands in a canonical term: tag, length, text.
-  std::string_view encoded() const { return rep_ ? std::string_view(rep_->encoded) : std::string_view("w\0", 2); }
+  std::string_view encoded() const {
+    return rep_ ? std::string_view(rep_->encoded) : std::string_view("w\0", 2);
+  }
   bool empty() const { return !rep_; }
   bool names_a_node() const { return rep_ && rep_->node; }
 

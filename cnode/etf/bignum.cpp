@@ -69,15 +69,6 @@ std::string shifted_digits(base::bytes_view magnitude, unsigned radix) {
   return out;
 }
 
-std::optional<unsigned> digit_value(char c, unsigned radix) {
-  unsigned value = 36;
-  if (c >= '0' && c <= '9') value = static_cast<unsigned>(c - '0');
-  if (c >= 'a' && c <= 'z') value = static_cast<unsigned>(c - 'a') + 10;
-  if (c >= 'A' && c <= 'Z') value = static_cast<unsigned>(c - 'A') + 10;
-  if (value >= radix) return std::nullopt;
-  return value;
-}
-
 std::vector<std::uint8_t> trimmed(std::vector<std::uint8_t> bytes) {
   while (!bytes.empty() && bytes.back() == 0) bytes.pop_back();
   return bytes;
@@ -103,6 +94,15 @@ std::optional<std::vector<std::uint8_t>> shifted_magnitude(std::string_view digi
 }
 
 } // namespace
+
+std::optional<unsigned> digit_value(char c, unsigned radix) {
+  unsigned value = 36;
+  if (c >= '0' && c <= '9') value = static_cast<unsigned>(c - '0');
+  if (c >= 'a' && c <= 'z') value = static_cast<unsigned>(c - 'a') + 10;
+  if (c >= 'A' && c <= 'Z') value = static_cast<unsigned>(c - 'A') + 10;
+  if (value >= radix) return std::nullopt;
+  return value;
+}
 
 std::optional<big_integer> as_big_integer(view v) {
   if (v.empty() || v.what() != kind::integer) return std::nullopt;

@@ -22,6 +22,9 @@ std::optional<big_integer> as_big_integer(view v);
 // Digits 0-9A-Z without a sign, "0" for no magnitude; radix 2..36.
 std::string digits_of(base::bytes_view magnitude, unsigned radix);
 
+// The value of a digit; nullopt when it does not belong to the radix.
+std::optional<unsigned> digit_value(char c, unsigned radix);
+
 // Magnitude without leading (that is, last) zero bytes; nullopt when a digit does not belong to the radix.
 std::optional<std::vector<std::uint8_t>> magnitude_of(std::string_view digits, unsigned radix);
 

@@ -4,15 +4,13 @@
 #include "etf/bignum.hpp"
 #include "etf/builder.hpp"
 #include "etf/reader.hpp"
+#include "etf/scan.hpp"
 #include "etf/syntax.hpp"
 #include "etf/tags.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
-#include <charconv>
-#include <optional>
 
 namespace remora::etf {
 
@@ -49,78 +47,31 @@ private:
   unsigned last_ = 0; // bits used of the last byte, 0 when all
 };
 
-struct number {
-  bool negative = false;
-  std::vector<std::uint8_t> magnitude;
-};
-
 // Recursive descent over the characters. Every step answers false after it has left an error.
-class parser {
+class parser : private scanner {
 public:
-  parser(std::string_view text, parse_limits const& limits) : text_(text), limits_(limits) {}
+  using scanner::scanner;
 
   parsed<term> whole() {
-    if (!fits() || !value(0) || !end()) return error_;
+    if (!fits() || !value(0) || !end()) return error();
     return b_.take();
   }
 
   parsed<std::vector<term>> arguments() {
     std::vector<term> out;
-    if (!fits()) return error_;
+    if (!fits()) return error();
     skip_space();
-    if (next_is('.') || at_end()) return end() ? parsed<std::vector<term>>(out) : error_;
+    if (next_is('.') || at_end()) return end() ? parsed<std::vector<term>>(out) : error();
     do {
-      if (!value(0)) return error_;
+      if (!value(0)) return error();
       out.push_back(b_.take());
       b_ = {};
     } while (accept(","));
-    if (!end()) return error_;
+    if (!end()) return error();
     return out;
   }
 
 private:
-  // Errors.
-
-  bool fail(std::string_view expected) {
-    error_ = {.at = at_, .expected = expected, .found = found()};
-    return false;
-  }
-  bool complain(std::size_t at, std::string_view what) {
-    error_ = {.at = at, .expected = what, .found = {}};
-    return false;
-  }
-  std::string found() const {
-    if (at_end()) return "end of text";
-    auto const c = base::first_code_point(rest());
-    if (c.size == 0 || c.value < ' ') return fmt::format("byte {}", static_cast<unsigned char>(text_[at_]));
-    return fmt::format("'{}'", rest().substr(0, c.size));
-  }
-  bool fits() {
-    return text_.size() <= limits_.text_bytes_max || complain(limits_.text_bytes_max, "the text is too long");
-  }
-
-  // Characters.
-
-  bool at_end() const { return at_ == text_.size(); }
-  std::string_view rest() const { return text_.substr(at_); }
-  bool next_is(char c) const { return !at_end() && text_[at_] == c; }
-  std::uint32_t peek() const { return base::first_code_point(rest()).value; }
-  bool digit_at(std::size_t at) const {
-    return at < text_.size() && is_digit(static_cast<unsigned char>(text_[at]));
-  }
-
-  void skip_space() {
-    for (; !at_end() && (static_cast<unsigned char>(text_[at_]) <= ' ' || text_[at_] == '%'); ++at_)
-      if (text_[at_] == '%') at_ = std::min(text_.find('\n', at_), text_.size() - 1);
-  }
-  bool accept(std::string_view token) {
-    skip_space();
-    if (!rest().starts_with(token)) return false;
-    at_ += token.size();
-    return true;
-  }
-  bool expect(std::string_view token, std::string_view expected) { return accept(token) || fail(expected); }
-
   bool end() {
     accept(".");
     skip_space();
@@ -132,7 +83,7 @@ private:
   bool value(std::size_t depth) {
     skip_space();
     if (at_end()) return fail("a term");
-    switch (text_[at_]) {
+    switch (rest().front()) {
     case '[': return deeper(depth) && list(depth + 1);
     case '{': return deeper(depth) && tuple(depth + 1);
     case '#': return rest().starts_with("#{") ? deeper(depth) && map(depth + 1) : identifier();
@@ -144,175 +95,33 @@ private:
     case '+': return numeral();
     default: break;
     }
-    if (digit_at(at_)) return numeral();
+    if (next_is_digit()) return numeral();
     if (is_fun()) return export_fun();
     return is_lower(peek()) ? atom() : fail("a term");
   }
 
-  bool deeper(std::size_t depth) { return depth < limits_.depth_max || complain(at_, "nested too deeply"); }
+  bool deeper(std::size_t depth) { return depth < limits().depth_max || complain(at(), "nested too deeply"); }
 
   // Numbers.
 
   bool numeral() {
-    std::size_t const start = at_;
-    bool const negative = next_is('-');
-    if (next_is('-') || next_is('+')) ++at_;
-    std::size_t const digits = at_;
-    while (digit_at(at_) || (next_is('_') && digit_at(at_ + 1) && at_ > digits)) ++at_;
-    if (next_is('.') && digit_at(at_ + 1)) return floating(start, digits, negative);
-    at_ = start;
-    number n;
-    if (!integer(n)) return false;
-    b_.big_integer(n.negative, n.magnitude);
-    return true;
-  }
-
-  bool integer(number& out) {
-    out.negative = next_is('-');
-    if (next_is('-') || next_is('+')) ++at_;
-    std::size_t const start = at_;
-    std::string digits;
-    if (!take_digits(digits, 10)) return false;
-    unsigned radix = 10;
-    if (next_is('#') && at_ + 1 < text_.size() && text_[at_ + 1] != '{') {
-      auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), radix);
-      if (error != std::errc() || end != digits.data() + digits.size() || radix < 2 || radix > 36)
-        return complain(start, "the base of a number is 2 to 36");
-      ++at_;
-      digits.clear();
-      if (!take_digits(digits, radix)) return false;
+    if (is_float()) {
+      double value = 0;
+      if (!floating(value)) return false;
+      b_.floating(value);
+      return true;
     }
-    if (!std::has_single_bit(radix) && digits.size() > limits_.digits_max)
-      return complain(start, "the number has too many digits");
-    out.magnitude = magnitude_of(digits, radix).value_or(std::vector<std::uint8_t>{});
-    return true;
-  }
-
-  // Digits with single underscores between them.
-  bool take_digits(std::string& out, unsigned radix) {
-    auto const is_ours = [&](std::size_t at) {
-      return at < text_.size() && text_[at] != '_' && magnitude_of(text_.substr(at, 1), radix).has_value();
-    };
-    if (!is_ours(at_)) return fail("a digit");
-    for (; is_ours(at_) || (next_is('_') && is_ours(at_ + 1)); ++at_)
-      if (text_[at_] != '_') out.push_back(text_[at_]);
-    return true;
-  }
-
-  bool floating(std::size_t start, std::size_t digits, bool negative) {
-    std::string copy;
-    if (negative) copy.push_back('-');
-    for (char const c : text_.substr(digits, at_ - digits))
-      if (c != '_') copy.push_back(c);
-    std::size_t const fraction = at_;
-    for (++at_; digit_at(at_);) ++at_;
-    if (next_is('e') || next_is('E')) {
-      std::size_t const sign =
-          at_ + 1 < text_.size() && (text_[at_ + 1] == '-' || text_[at_ + 1] == '+') ? 1 : 0;
-      if (digit_at(at_ + 1 + sign))
-        for (at_ += 1 + sign; digit_at(at_);) ++at_;
-    }
-    copy += text_.substr(fraction, at_ - fraction);
-    double parsed_value = 0;
-    auto const [end, error] = std::from_chars(copy.data(), copy.data() + copy.size(), parsed_value);
-    if (error != std::errc() || end != copy.data() + copy.size())
-      return complain(start, "a float out of range");
-    b_.floating(parsed_value);
+    big_integer value;
+    if (!integer(value)) return false;
+    b_.big_integer(value.negative, value.magnitude);
     return true;
   }
 
   bool character() {
-    ++at_;
+    skip(1);
     char32_t c = 0;
-    if (!one_character(c)) return false;
+    if (!scanner::character(c)) return false;
     b_.integer(c);
-    return true;
-  }
-
-  // Quoted text.
-
-  // One character of quoted text or after $, an escape resolved.
-  bool one_character(char32_t& out) {
-    if (next_is('\\')) {
-      ++at_;
-      return escape(out);
-    }
-    auto const c = base::first_code_point(rest());
-    if (c.size == 0) return fail("a character of UTF-8");
-    out = static_cast<char32_t>(c.value);
-    at_ += c.size;
-    return true;
-  }
-
-  bool escape(char32_t& out) {
-    constexpr std::string_view names = "nrtvbfesd";
-    constexpr std::u32string_view meanings = U"\n\r\t\v\b\f\x1b \x7f";
-    if (at_end()) return fail("a character");
-    char const c = text_[at_];
-    if (auto const at = names.find(c); at != std::string_view::npos) {
-      ++at_;
-      out = meanings[at];
-      return true;
-    }
-    if (between(static_cast<unsigned char>(c), '0', '7')) return octal(out);
-    if (c == 'x') return hexadecimal(out);
-    if (c == '^' && at_ + 1 < text_.size() && between(static_cast<unsigned char>(text_[at_ + 1]), '@', '_')) {
-      out = static_cast<char32_t>(text_[at_ + 1] & 31);
-      at_ += 2;
-      return true;
-    }
-    auto const plain = base::first_code_point(rest());
-    if (plain.size == 0) return fail("a character of UTF-8");
-    out = static_cast<char32_t>(plain.value);
-    at_ += plain.size;
-    return true;
-  }
-
-  bool octal(char32_t& out) {
-    out = 0;
-    for (int i = 0; i < 3 && !at_end() && between(static_cast<unsigned char>(text_[at_]), '0', '7');
-         ++i, ++at_)
-      out = out * 8 + static_cast<char32_t>(text_[at_] - '0');
-    return true;
-  }
-
-  // \xHH or \x{H...}
-  bool hexadecimal(char32_t& out) {
-    std::size_t const start = at_ - 1;
-    ++at_;
-    bool const braces = next_is('{');
-    if (braces) ++at_;
-    auto const length = braces ? rest().find('}') : std::min<std::size_t>(2, rest().size());
-    auto const digits = rest().substr(0, length);
-    std::uint32_t c = 0;
-    auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), c, 16);
-    bool const complete = braces ? length != std::string_view::npos : length == 2;
-    if (!complete || error != std::errc() || end != digits.data() + digits.size())
-      return complain(start, "\\x needs two hexadecimal digits, or any number in braces");
-    std::string ignored;
-    if (!base::append_utf8(ignored, c)) return complain(start, "an escape that is no character");
-    out = c;
-    at_ += digits.size() + (braces ? 1 : 0);
-    return true;
-  }
-
-  bool quoted(char quote, std::u32string& out) {
-    for (++at_; !next_is(quote);) {
-      if (at_end()) return fail(quote == '"' ? "'\"'" : "\"'\"");
-      char32_t c = 0;
-      if (!one_character(c)) return false;
-      out.push_back(c);
-    }
-    ++at_;
-    return true;
-  }
-
-  // "one" "string" "in pieces"
-  bool strings(std::u32string& out) {
-    do {
-      if (!quoted('"', out)) return false;
-      skip_space();
-    } while (next_is('"'));
     return true;
   }
 
@@ -332,34 +141,10 @@ private:
     return true;
   }
 
-  bool atom_text(std::string& out) {
-    skip_space();
-    std::size_t const start = at_;
-    if (next_is('\'')) {
-      std::u32string characters;
-      if (!quoted('\'', characters)) return false;
-      for (auto const c : characters) base::append_utf8(out, c);
-    } else {
-      if (!is_lower(peek())) return fail("an atom");
-      at_ += name_size();
-      out = text_.substr(start, at_ - start);
-    }
-    return is_atom_text(base::as_bytes(out)) || complain(start, "an atom has at most 255 characters");
-  }
-
-  std::size_t name_size() const {
-    std::size_t size = 0;
-    for (;;) {
-      auto const c = base::first_code_point(rest().substr(size));
-      if (c.size == 0 || !is_name_character(c.value)) return size;
-      size += c.size;
-    }
-  }
-
   bool is_fun() const { return rest().starts_with("fun") && name_size() == 3; }
 
   bool export_fun() {
-    at_ += 3;
+    skip(3);
     std::string module;
     std::string function;
     std::uint64_t arity = 0;
@@ -371,19 +156,10 @@ private:
     return true;
   }
 
-  bool small_number(std::uint64_t& out, std::uint64_t max, std::string_view expected) {
-    auto const digits = rest();
-    if (!digit_at(at_)) return fail(expected);
-    auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
-    if (error != std::errc() || out > max) return fail(expected);
-    at_ += static_cast<std::size_t>(end - digits.data());
-    return true;
-  }
-
   // Identifiers.
 
   bool identifier() {
-    if (rest().starts_with("#Fun<")) return complain(at_, "a local fun has no text form");
+    if (rest().starts_with("#Fun<")) return complain(at(), "a local fun has no text form");
     if (accept("#Pid<")) return pid();
     if (accept("#Port<")) return port();
     if (accept("#Ref<")) return reference();
@@ -391,7 +167,7 @@ private:
   }
 
   bool node(std::string& out) {
-    std::size_t const start = at_;
+    std::size_t const start = at();
     return atom_text(out) && (is_node_name(out) || complain(start, "a node is name@host"));
   }
   bool word(std::uint32_t& out) {
@@ -453,15 +229,15 @@ private:
   bool segment(bit_string& bits) {
     skip_space();
     if (next_is('"')) return text_segment(bits);
-    std::size_t const start = at_;
-    number n;
+    std::size_t const start = at();
+    big_integer n;
     if (next_is('$')) {
       char32_t c = 0;
-      ++at_;
-      if (!one_character(c)) return false;
+      skip(1);
+      if (!scanner::character(c)) return false;
       for (auto value = static_cast<std::uint32_t>(c); value != 0; value >>= 8U)
         n.magnitude.push_back(static_cast<std::uint8_t>(value));
-    } else if (!digit_at(at_) && !next_is('-') && !next_is('+')) {
+    } else if (!next_is_digit() && !next_is_sign()) {
       return fail("a string, a character or an integer");
     } else if (!integer(n)) {
       return false;
@@ -475,7 +251,7 @@ private:
   }
 
   // Erlang would cut what does not fit; a person who writes it has made a mistake.
-  bool put_integer(bit_string& bits, number const& n, unsigned size, std::size_t start) {
+  bool put_integer(bit_string& bits, big_integer const& n, unsigned size, std::size_t start) {
     std::uint64_t value = 0;
     for (std::size_t i = n.magnitude.size(); i-- > 0;) value = (value << 8U) | n.magnitude[i];
     std::uint64_t const max = size >= 64 ? UINT64_MAX : (std::uint64_t{1} << size) - 1;
@@ -487,7 +263,7 @@ private:
   }
 
   bool text_segment(bit_string& bits) {
-    std::size_t const start = at_;
+    std::size_t const start = at();
     std::u32string characters;
     if (!strings(characters)) return false;
     bool const utf8 = accept("/utf8");
@@ -509,9 +285,8 @@ private:
     bool proper = true;
     b_.list(1);
     for (bool again = true; again;) {
-      ++at_;
+      skip(1);
       ++closers;
-      again = false;
       if (accept("]")) {
         --closers;
         break;
@@ -582,7 +357,7 @@ private:
   bool tuple(std::size_t depth) {
     std::size_t const start = b_.size();
     std::size_t count = 0;
-    ++at_;
+    skip(1);
     b_.tuple(0);
     if (!accept("}")) {
       if (!elements(depth, count)) return false;
@@ -615,7 +390,7 @@ private:
   bool map(std::size_t depth) {
     std::size_t const start = b_.size();
     std::vector<map_key> keys;
-    at_ += 2;
+    skip(2);
     b_.map(0);
     if (!accept("}")) {
       do {
@@ -629,10 +404,10 @@ private:
 
   bool pair(std::size_t depth, std::vector<map_key>& keys) {
     skip_space();
-    std::size_t const at = at_;
+    std::size_t const key_at = at();
     std::size_t const begin = b_.size();
     if (!value(depth)) return false;
-    keys.push_back({.begin = begin, .end = b_.size(), .at = at});
+    keys.push_back({.begin = begin, .end = b_.size(), .at = key_at});
     return expect("=>", "'=>'") && value(depth);
   }
 
@@ -647,19 +422,10 @@ private:
     return twice == keys.end() || complain((twice + 1)->at, "the map has this key already");
   }
 
-  std::string_view text_;
-  parse_limits const& limits_;
-  std::size_t at_ = 0;
   builder b_;
-  parse_error error_;
 };
 
 } // namespace
-
-std::string describe(parse_error const& error) {
-  if (error.found.empty()) return fmt::format("at {}: {}", error.at, error.expected);
-  return fmt::format("at {}: expected {}, found {}", error.at, error.expected, error.found);
-}
 
 parsed<term> parse(std::string_view text, parse_limits const& limits) { return parser(text, limits).whole(); }
 

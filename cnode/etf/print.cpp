@@ -115,12 +115,9 @@ private:
     out_ += "...";
   }
 
-  // Goes on after the term that began at `start`, wherever in it the printing ended.
-  void leave(std::uint8_t const* start) { at_ = start + term_size(start); }
-
   view take() {
     auto const* const start = at_;
-    leave(start);
+    at_ += term_size(start);
     return view({start, static_cast<std::size_t>(at_ - start)});
   }
 
@@ -128,9 +125,7 @@ private:
   void value(std::int64_t depth, std::size_t nesting) {
     if (full()) return;
     if (depth == 0 || nesting > print_depth_max) {
-      out_ += "...";
-      leave(at_);
-      return;
+      return end_early("...", 1);
     }
     switch (at_[0]) {
     case tag::small_integer:
@@ -168,30 +163,32 @@ private:
   }
 
   void list(std::int64_t depth, std::size_t nesting) {
-    auto const* const start = at_;
     if (options_.strings && depth != 1 && is_printable_list(at_, options_.unicode && options_.wide))
       return characters();
+    if (depth == 1) return end_early("[...]", 1);
     out_ += '[';
-    if (depth == 1) return end_early(start, "...]");
     bool first = true;
     while (at_[0] == tag::list) { // a list as tail only continues this one
       auto left = load_be<std::uint32_t>(at_ + 1);
       for (at_ += 5; left > 0; --left, --depth) {
-        if (!next(first, depth, '|')) return end_early(start, "]");
+        if (!next(first, depth, '|')) return end_early("]", std::size_t{left} + 1);
         value(depth - 1, nesting + 1);
       }
     }
     if (at_[0] == tag::string) {
       auto left = load_be<std::uint16_t>(at_ + 1);
       for (at_ += 3; left > 0; --left, --depth) {
-        if (!next(first, depth, '|')) return end_early(start, "]");
+        if (!next(first, depth, '|')) {
+          at_ += left;
+          return end_early("]", 0);
+        }
         append_number(*at_++);
       }
     } else if (at_[0] == tag::nil) {
       ++at_;
     } else {
       out_ += '|';
-      if (depth == 1) return end_early(start, "...]");
+      if (depth == 1) return end_early("...]", 1);
       value(depth - 1, nesting + 1);
     }
     out_ += ']';
@@ -212,19 +209,18 @@ private:
       for (auto const c : base::bytes_view(at_ + 3, load_be<std::uint16_t>(at_ + 1)))
         append_quoted(out_, c, '"', true);
     }
-    leave(at_);
+    take();
     out_ += '"';
   }
 
   void tuple(std::int64_t depth, std::size_t nesting) {
-    auto const* const start = at_;
     auto const head = head_of(at_);
-    if (depth == 1 && head.parts > 0) return end_early(start, "{...}");
+    if (depth == 1 && head.parts > 0) return end_early("{...}", 1);
     out_ += '{';
     at_ += head.size;
     bool first = true;
     for (std::size_t left = head.parts; left > 0; --left, --depth) {
-      if (!next(first, depth, ',')) return end_early(start, "}");
+      if (!next(first, depth, ',')) return end_early("}", left);
       value(depth - 1, nesting + 1);
     }
     out_ += '}';
@@ -232,14 +228,13 @@ private:
 
   // io_lib's two map printers differ where depth ends them; ours follow them.
   void map(std::int64_t depth, std::size_t nesting) {
-    auto const* const start = at_;
-    auto left = load_be<std::uint32_t>(at_ + 1);
-    if (depth == 1 && left > 0) return end_early(start, options_.strings ? "#{...}" : "#{}");
+    std::size_t left = load_be<std::uint32_t>(at_ + 1);
+    if (depth == 1 && left > 0) return end_early(options_.strings ? "#{...}" : "#{}", 1);
     out_ += "#{";
     bool first = true;
     auto pairs_depth = depth;
     for (at_ += 5; left > 0; --left, --pairs_depth) {
-      if (!next(first, pairs_depth, ',')) return end_early(start, "}");
+      if (!next(first, pairs_depth, ',')) return end_early("}", 2 * left);
       value(depth - 1, nesting + 1);
       out_ += " => ";
       value(depth - 1, nesting + 1);
@@ -261,9 +256,10 @@ private:
     return true;
   }
 
-  void end_early(std::uint8_t const* start, std::string_view text) {
+  // The end of a container before its end: `parts` terms of it are passed over.
+  void end_early(std::string_view text, std::size_t parts) {
     out_ += text;
-    if (!full()) leave(start);
+    for (; parts > 0 && !full(); --parts) take();
   }
 
   void append_number(std::uint64_t number) { fmt::format_to(std::back_inserter(out_), "{}", number); }

@@ -19,6 +19,7 @@
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "etf/atom.hpp"
+#include "etf/canonical.hpp"
 
 #include <cstdint>
 #include <span>
@@ -75,25 +76,7 @@ public:
 
 private:
   class walk;
-  class copier;
 
-  // A place where the canonical form differs from what came.
-  struct rewrite {
-    enum class what : std::uint8_t {
-      atom,       // from the cache, latin1, or 118 where 119 does
-      identifier, // with its node
-      integer,
-      float_text,
-      tuple_head,
-      bits,
-      empty_string, // 107 without characters: []
-      empty_list,   // 108 without elements: its tail
-      fun_begin,
-      fun_end
-    };
-    what how;
-    std::size_t at;
-  };
   struct frame {
     enum class what : std::uint8_t { other, list, fun };
     std::uint32_t left;
@@ -102,7 +85,7 @@ private:
 
   term_limits limits_;
   bool canonical_ = true;
-  std::size_t growth_ = 0; // how much longer than the input the canonical term is at the most
+  std::size_t growth_ = 0;        // how much longer than the input the canonical term is at the most
   std::vector<rewrite> rewrites_; // both kept between calls for their memory
   std::vector<frame> frames_;
 };

@@ -6,6 +6,9 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
+#include <cstdlib>
+#include <string_view>
 
 namespace remora::io {
 
@@ -59,6 +62,16 @@ asio::awaitable<at_epmd> connect_epmd(std::string host, std::uint16_t epmd_port)
 }
 
 } // namespace
+
+std::uint16_t epmd_port_of(std::uint16_t given) {
+  if (given != 0) return given;
+  char const* const text = std::getenv("ERL_EPMD_PORT");
+  std::string_view const asked = text != nullptr ? text : "";
+  std::uint16_t found = 0;
+  auto const [end, error] = std::from_chars(asked.data(), asked.data() + asked.size(), found);
+  bool const whole = error == std::errc() && end == asked.data() + asked.size();
+  return whole && found != 0 ? found : dist::epmd::default_port;
+}
 
 asio::awaitable<lookup_result> lookup(std::string node, std::uint16_t epmd_port) {
   lookup_result out;

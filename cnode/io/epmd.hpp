@@ -12,6 +12,8 @@
 
 namespace remora::io {
 
+std::uint16_t epmd_port_of(std::uint16_t given); // 0: ERL_EPMD_PORT, else 4369
+
 struct lookup_result {
   std::uint16_t port = 0;
   std::vector<asio::ip::address> addresses; // of the host; the one that answered comes first

@@ -1,6 +1,8 @@
 #include "io/runtime.hpp"
 
+#include "etf/reader.hpp"
 #include "io/clock.hpp"
+#include "io/cookie.hpp"
 #include "io/driver.hpp"
 #include "io/epmd.hpp"
 #include "services/services.hpp"
@@ -40,6 +42,7 @@ node::core_options core_options_of(runtime_options const& o) {
 io::driver_options driver_options_of(runtime_options const& o) {
   return {.epmd_port = o.epmd_port,
           .peer_port = o.epmd ? std::nullopt : std::optional(o.port),
+          .busy_wait = o.busy_wait,
           .setup_time = o.net_setup_time};
 }
 
@@ -49,6 +52,20 @@ std::uint64_t resident_bytes() {
   std::uint64_t resident = 0;
   statm >> total >> resident;
   return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+runtime_options with_epmd_port(runtime_options o) {
+  o.epmd_port = io::epmd_port_of(o.epmd_port);
+  return o;
+}
+
+// Fills in the cookie where none was given; why there is none to be had.
+std::string find_missing_cookie(runtime_options& o) {
+  if (!o.cookie.empty()) return {};
+  auto found = io::find_cookie();
+  if (!found) return found.error();
+  o.cookie = std::move(*found);
+  return {};
 }
 
 // A node whose name nobody elsewhere could dial need not be open to elsewhere.
@@ -70,7 +87,7 @@ std::string_view version() { return REMORA_VERSION; }
 
 struct runtime::parts {
   explicit parts(runtime_options o)
-      : options(std::move(o)), core(core_options_of(options)),
+      : options(with_epmd_port(std::move(o))), cookie_problem(find_missing_cookie(options)), core(core_options_of(options)),
         driver(context, core, driver_options_of(options), [this](node::effect const& e) { tell(io::to_event(e)); }),
         signals(context), leave_timer(context), lifeline(context) {}
 
@@ -81,6 +98,7 @@ struct runtime::parts {
     result = {.status = status, .detail = std::move(detail)};
     context.stop();
   }
+  bool check();
   bool listen();
   void start_registration();
   void on_registration(io::registration::news news, std::uint32_t creation, std::string const& detail);
@@ -92,6 +110,7 @@ struct runtime::parts {
   void wait_until_closed();
 
   runtime_options options;
+  std::string cookie_problem;
   io::asio::io_context context{1};
   node::core core;
   io::driver driver;
@@ -124,6 +143,7 @@ void runtime::stop() { parts_->leave(); }
 
 run_result runtime::run() {
   auto& p = *parts_;
+  if (!p.check()) return p.result;
   p.watch_signals();
   if (p.options.lifeline_stdin && !p.watch_lifeline()) return p.result;
   if (!p.options.accept) {
@@ -135,6 +155,16 @@ run_result runtime::run() {
   }
   p.context.run();
   return p.result;
+}
+
+bool runtime::parts::check() {
+  if (!etf::is_atom_text(base::as_bytes(options.name)) || !etf::is_node_name(options.name)) {
+    fail(run_status::bad_name, fmt::format("{} is no node name; a node name is NAME@HOST, at most 255 characters, with one @",
+                                           options.name.empty() ? "the empty string" : options.name));
+    return false;
+  }
+  if (!cookie_problem.empty()) fail(run_status::no_cookie, cookie_problem);
+  return cookie_problem.empty();
 }
 
 bool runtime::parts::listen() {

@@ -156,7 +156,9 @@ void core::pump(connection_id id) {
     auto e = c->wire->next(now_);
     if (!c->wire->out().empty()) mark_writable(*c);
     if (!e) return;
-    if (auto* const s = std::get_if<dist::signal>(&*e)) on_signal(*c->owner, *s, id);
+    auto* const s = std::get_if<dist::signal>(&*e);
+    c->more_expected = s != nullptr && std::holds_alternative<dist::monitor_p>(s->control);
+    if (s != nullptr) on_signal(*c->owner, *s, id);
     else handle(id, *e);
     run_all();
     if (std::exchange(seen, connections_changed_) != connections_changed_) c = find_connection(id);
@@ -287,6 +289,11 @@ void core::on_up(connection_id id, dist::handshake::up const& up) {
     if (auto* const process = find_process(waiter)) schedule(*process);
   watch_deadline(c.wire->next_deadline());
   mark_writable(c);
+}
+
+bool core::more_expected(connection_id id) const {
+  auto const found = connections_.find(id);
+  return found != connections_.end() && found->second->more_expected;
 }
 
 void core::closed(connection_id id, std::string why, base::time_point now) {

@@ -82,52 +82,64 @@ struct spawn_options {
 };
 
 // What a running process may do. Cheap to copy, valid as long as the process lives: keep it inside the process.
+// Whatever takes a timeout counts from the call, on the node's clock. The names and reasons are OTP's.
 class self {
 public:
   self(core& node, process& p) : node_(&node), process_(&p) {}
 
-  etf::pid const& pid() const;
+  etf::pid const& pid() const;            // valid as long as the process
   core& node() const { return *node_; }
 
   // The next message, or the first that `wanted` accepts; the others stay in order. With a timeout: nullopt after it.
+  // `wanted` sees each message at most once per wait, and must not keep the view.
   using pattern = std::function<bool(etf::view)>;
   class receive_awaiter;
   class timed_receive_awaiter;
   receive_awaiter receive(pattern wanted = {});
   timed_receive_awaiter receive_within(base::duration timeout, pattern wanted = {});
-  task<> sleep(base::duration time);
+  task<> sleep(base::duration time); // messages stay in the mailbox meanwhile
 
+  // `!`: dials the destination's node if need be and comes back at once. What cannot be delivered is dropped without a
+  // word, as on OTP: a process or name that is not there is no error.
   send_status send(destination const& to, etf::term const& message);
   class writable_awaiter;
   writable_awaiter writable(etf::atom const& peer); // until it is not busy, or not connected
-  task<bool> connect(etf::atom peer);               // dials if need be
+  task<bool> connect(etf::atom peer);               // dials if need be; false when there is no connection
 
-  // gen_server:call/3 and cast/2 towards any process of the cluster. No answer within `timeout` is a failure.
+  // gen_server:call/3 and cast/2 towards any process of the cluster. Failures: timeout, noproc, {nodedown, Node}, or what
+  // the server died of before it answered. An answer that comes later than `timeout` is never seen.
   task<call_result> call(destination to, etf::term request, base::duration timeout);
   send_status cast(destination const& to, etf::view request);
   void reply(caller const& to, etf::term const& answer);
   // A term of the message that a server handles, to be kept beyond the handler: shared if it is large, else copied.
   etf::term keep(etf::view part) const;
 
-  // erpc:call/5: runs a function over there. The failure's reason is OTP's: {exception, ..}, {erpc, noconnection}..
+  // erpc:call/5: runs a function over there. `arguments` is a proper list. The failure's reason is the class and reason
+  // that erpc:call/5 raises: {throw, T}, {exit, {exception, R}}, {error, {exception, R, Stack}},
+  // {error, {erpc, noconnection | timeout | ..}}.
   task<call_result> rpc(etf::atom peer, std::string module, std::string function, etf::term arguments,
                         base::duration timeout);
-  // spawn/4 over there: its pid, or why there is none (noconnection, badopt, ..).
+  // spawn/4 over there: its pid, or why there is none (noconnection, badopt, timeout, ..).
   task<base::result<etf::pid, call_failure>> spawn_at(etf::atom peer, std::string module, std::string function,
                                                       etf::term arguments, spawn_options options, base::duration timeout);
+  // spawn_request/5: the answer comes as {spawn_reply, Ref, ok, Pid} or {spawn_reply, Ref, error, Reason}.
   etf::reference spawn_request(etf::atom const& peer, std::string_view module, std::string_view function,
                                etf::view arguments, spawn_options options);
 
+  // A process of this node, of the same group leader. With options.monitor and `monitor` given, its reference is there.
   etf::pid spawn(node::body run, spawn_options options = {}, etf::reference* monitor = nullptr);
   void link(etf::pid const& other);
   void unlink(etf::pid const& other);
+  // {'DOWN', Ref, process, Object, Reason} arrives once: when it ends, with noproc when it is not there, or with
+  // noconnection when its node is lost or cannot be reached. Object is the pid, or {Name, Node}. With `alias` the
+  // reference is also an address, valid until the 'DOWN' or demonitor.
   etf::reference monitor(destination const& other, bool alias = false);
-  void demonitor(etf::reference const& ref, bool flush = true);
-  void exit_other(etf::pid const& other, etf::view reason); // exit/2
-  [[noreturn]] void exit(etf::term reason);
-  [[noreturn]] void exit(std::string_view reason);
+  void demonitor(etf::reference const& ref, bool flush = true); // flush: also forgets a 'DOWN' that has arrived
+  void exit_other(etf::pid const& other, etf::view reason);     // exit/2
+  [[noreturn]] void exit(etf::term reason);                     // exit/1, by an exception: pass it on
+  [[noreturn]] void exit(std::string_view reason);              // with an atom
   void end_with(etf::term reason); // of its end when the body returns; `normal` without it
-  void trap_exit(bool on);
+  void trap_exit(bool on);         // exit signals become {'EXIT', Pid, Reason} messages
   bool register_name(std::string_view name); // false: taken, or this process has one
   void unregister_name();
   etf::pid const& leader() const; // the group leader

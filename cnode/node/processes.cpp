@@ -234,7 +234,7 @@ void core::tell_watchers(process& p, etf::term const& reason) {
     else source.atom(w.name);
     bool const payload = to->where != peer::state::up || (to->flags & dist::flag::exit_payload) != 0;
     signal_to(w.by.node.text(), p.id, false,
-              [&](etf::builder& b, peer const&) {
+              [&, &w = w, &ref = ref](etf::builder& b, peer const&) {
                 dist::write::monitor_p_exit(b, etf::view(source.bytes()), w.by, ref, reason, payload);
               },
               payload ? reason : etf::term());

@@ -48,10 +48,9 @@ private:
     if (auto const answer = behaviour_.handle_call(me_, from, request)) me_.reply(from, *answer);
   }
 
-  // sys:get_state: OTP 27 wants {ok, State}, OTP 25 takes anything.
   void on_system(caller const& from, etf::view request) {
     auto const ok = make(am("ok"));
-    if (request.is_atom("get_state")) return me_.reply(from, make(tup(am("ok"), behaviour_.state())));
+    if (request.is_atom("get_state")) return me_.reply(from, state_for(from));
     if (request.is_atom("get_status")) return me_.reply(from, status());
     if (request.is_atom("suspend") || request.is_atom("resume")) {
       suspended_ = request.is_atom("suspend");
@@ -67,6 +66,15 @@ private:
         return me_.reply(from, make(tup(am("error"), am("not_supported"))));
     }
     me_.reply(from, make(tup(am("error"), tup(am("unknown_system_msg"), request))));
+  }
+
+  // sys:get_state/1: OTP 27 wants {ok, State}; OTP 25 shows whatever comes, and its own servers answer the bare State.
+  // Their requests differ only in the length of the alias in the tag [alias|Ref]: 3 words from 25, 5 from 27.
+  etf::term state_for(caller const& from) const {
+    auto list = (*from.from->tuple<2>())[1].list();
+    if (list && list->next() && list->left() == 0)
+      if (auto const alias = list->tail().as_reference(); alias && alias->count <= 3) return behaviour_.state();
+    return make(tup(am("ok"), behaviour_.state()));
   }
 
   // {status, Pid, {module, Mod}, [PDict, SysState, Parent, Debug, Misc]}, Misc as gen_server shows it.

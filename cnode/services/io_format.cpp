@@ -55,8 +55,7 @@ public:
       format_.remove_prefix(tilde + 1);
       control c;
       if (!read(c) || !write(c)) return std::nullopt;
-      // What follows is read all the same: a format error makes the whole an error.
-      if (out_.size() > limits_.bytes_max) out_.resize(limits_.bytes_max + 1);
+      if (out_.size() > limits_.bytes_max) return std::move(out_); // a hundred bytes can ask for megabytes
     }
     if (args_.left() > 0 || args_.tail().what() != etf::kind::nil) return std::nullopt;
     return std::move(out_);

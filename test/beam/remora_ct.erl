@@ -19,8 +19,9 @@
 %% what a case asks for
 -export([nut/1, nut_kind/0, peer/2, peers/1, epmd_port/1, cookie/1, opts/1]).
 %% real things
--export([start_epmd/1, start_epmd/2, start_peer/1, start_remora/1, start_ready/4, stop/1, kill/1, freeze/1, thaw/1,
-         terminate/1, close_stdin/1, await_exit/2, alive/1]).
+-export([start_epmd/1, start_epmd/2, start_peer/1, start_remora/1, start_ready/4, start_program/4, start_guarded/4,
+         await_line/2, stop/1, kill/1, freeze/1, thaw/1,
+         terminate/1, interrupt/1, close_stdin/1, await_exit/2, alive/1]).
 -export([rcall/4, rcall/5, run/2, run/3, load/2, log_lines/1, connect/2]).
 %% time and ports
 -export([wait_until/2, free_port/0, elapsed/1]).
@@ -149,11 +150,11 @@ answers(Port) ->
 %% ---- OTP nodes -------------------------------------------------------------------------------------
 
 %% Options: name, epmd_port, cookie, dir; release 25 | 27; otp_args [string()]; env [{K, V}]; hidden boolean();
-%% ticktime seconds; port (a fixed listen port); no_epmd boolean(); modules to load beside the helpers.
+%% ticktime seconds; port (a fixed listen port); no_epmd boolean(); host (an address of this machine); modules to load beside the helpers.
 start_peer(Opts = #{name := Name, dir := Dir}) ->
     Release = maps:get(release, Opts, 25),
     Log = filename:join(Dir, lists:concat([Name, "-otp", Release, ".log"])),
-    PeerOpts = #{connection => standard_io, name => Name, host => ?HOST, longnames => true,
+    PeerOpts = #{connection => standard_io, name => Name, host => host(Opts), longnames => true,
                  exec => logged(erl(Release)), args => peer_args(Opts), env => [{"PROGRAM_LOG", Log} | peer_env(Opts)],
                  peer_down => continue, wait_boot => 30_000},
     case hold(fun() -> held_peer(Log, PeerOpts) end) of
@@ -184,11 +185,18 @@ otp27() -> os:getenv("REMORA_OTP27", "build/otp27").
 
 peer_args(Opts) ->
     ["-start_epmd", "false", "-setcookie", maps:get(cookie, Opts),
-     "-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
+     "-kernel", "inet_dist_use_interface", lists:flatten(io_lib:format("~0p", [address(Opts)]))]
+    ++ case tuple_size(address(Opts)) of 8 -> ["-proto_dist", "inet6_tcp"]; 4 -> [] end
     ++ ["-hidden" || maps:get(hidden, Opts, false)]
     ++ kernel(net_ticktime, maps:find(ticktime, Opts))
     ++ port_args(Opts)
     ++ maps:get(otp_args, Opts, []).
+
+%% The host part of a node's name is an address of this machine, and what it listens on.
+host(Opts) -> maps:get(host, Opts, ?HOST).
+address(Opts) ->
+    {ok, Address} = inet:parse_address(host(Opts)),
+    Address.
 
 kernel(_, error) -> [];
 kernel(Key, {ok, Value}) -> ["-kernel", atom_to_list(Key), lists:flatten(io_lib:format("~0p", [Value]))].
@@ -226,7 +234,7 @@ load(Peer, Modules) ->
 
 %% ---- remora ----------------------------------------------------------------------------------------
 
-%% Options: name, epmd_port, cookie, dir; hidden, ticktime, port, no_epmd; args [string()] of `remora run';
+%% Options: name, epmd_port, cookie, dir; hidden, ticktime, port, no_epmd, host; args [string()] of `remora run';
 %% env; program; lifeline false to leave `--lifeline stdin' out; ready false not to wait for the ready line.
 start_remora(Opts = #{name := Name, dir := Dir}) ->
     Log = filename:join(Dir, lists:concat([Name, ".log"])),
@@ -243,7 +251,7 @@ start_ready(Program, Args, Env, Log) ->
     ready(Started, await_line(Started, ?READY_MS)).
 
 remora_args(Opts = #{name := Name}) ->
-    ["run", "--name", lists:concat([Name, "@", ?HOST]), "--listen", ?HOST]
+    ["run", "--name", lists:concat([Name, "@", host(Opts)]), "--listen", host(Opts)]
     ++ ["--hidden" || maps:get(hidden, Opts, false)]
     ++ ["--no-epmd" || maps:get(no_epmd, Opts, false)]
     ++ flag("--epmd-port", maps:find(epmd_port, Opts))
@@ -300,6 +308,7 @@ close_stdin(#{holder := Holder} = Program) ->
     Program.
 
 terminate(Thing) -> signal("TERM", Thing).
+interrupt(Thing) -> signal("INT", Thing).
 freeze(Thing) -> signal("STOP", Thing).
 thaw(Thing) -> signal("CONT", Thing).
 kill(Thing) ->
@@ -439,6 +448,14 @@ answer_status(Port, Lines, running, Asking) ->
 answer_status(Port, Lines, Status, Asking) ->
     [From ! {Ref, Status} || {From, Ref, What} <- Asking, What =:= exit_status orelse Lines =:= []],
     program(Port, Lines, Status, [A || {_, _, line} = A <- Asking, Lines =/= []]).
+
+%% The same for a program that does not watch its standard input: a shell does it, and ends with the program's status.
+start_guarded(Exec, Args, Env, Log) ->
+    Script = "\"$0\" \"$@\" & p=$!; echo $p; exec 3<&0; (read _ <&3; kill -KILL $p 2>/dev/null) & guard=$!; "
+             "wait $p 2>/dev/null; code=$?; kill $guard 2>/dev/null; exit $code",
+    Program = start_program("/bin/sh", ["-c", Script, Exec | Args], Env, Log),
+    {line, Pid} = await_line(Program, ?READY_MS),
+    Program#{os_pid => list_to_integer(binary_to_list(Pid))}.
 
 await_line(#{holder := Holder}, Timeout) -> ask(Holder, line, Timeout).
 

@@ -3,7 +3,8 @@
 # by default) against real OTP nodes. Ends with the line `N passed, N failed' and says the same by its exit code.
 #
 #   REMORA_OTP="25 27 mixed"   releases to test          REMORA_NUT=remora|beam   the node under test
-#   REMORA_CASE=ping           only this case, of one SUITE   REMORA_BIN, REMORA_TESTNODE, REMORA_OTP27   other places
+#   REMORA_CASE=ping           only this case, of one SUITE
+#   REMORA_BIN, REMORA_TESTNODE, REMORA_CALC, REMORA_OTP27   other places
 #
 # Erlang's own erlc and common_test do all of it. The test node is not distributed, so the machine's epmd is
 # neither needed nor seen. Everything is written below build/: beams in beam, logs in ct.
@@ -16,12 +17,13 @@ export REMORA_OTP="${REMORA_OTP:-25 27 mixed}"
 export REMORA_NUT="${REMORA_NUT:-remora}"
 export REMORA_BIN="${REMORA_BIN:-$root/priv/remora}"
 export REMORA_TESTNODE="${REMORA_TESTNODE:-$root/build/release/test/support/testnode}"
+export REMORA_CALC="${REMORA_CALC:-$root/build/release/test/examples/calc}"
 export REMORA_OTP27="${REMORA_OTP27:-$root/build/otp27}"
 export REMORA_IN_OTP27="$root/test/support/in_otp27.sh"
 export REMORA_CT_RESULT="$logs/result"
 
 if [ "$REMORA_NUT" = remora ]; then
-  for program in "$REMORA_BIN" "$REMORA_TESTNODE"; do
+  for program in "$REMORA_BIN" "$REMORA_TESTNODE" "$REMORA_CALC"; do
     [ -x "$program" ] || {
       echo "run.sh: no program $program: run 'make' first" >&2
       echo "0 passed, 1 failed"

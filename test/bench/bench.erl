@@ -18,7 +18,7 @@
 -module(bench).
 -export([main/0]).
 %% run on the client
--export([gen_call/1, rpc_call/1, erpc_call/1, pipelined/1, flood/1, payload/3]).
+-export([gen_call/1, bare_call/1, pipelined_native/2, rpc_call/1, erpc_call/1, pipelined/1, flood/1, payload/3]).
 
 -define(CALLS, 2_000).
 -define(PIPELINED, 50_000).
@@ -28,9 +28,11 @@
 %% {Measure, Unit, how a value is taken, the targets it is taken of}
 measures() ->
     [{gen_call_p50, "us", {client, gen_call, []}, [raw_ei, remora, beam]},
+     {bare_call_p50, "us", {client, bare_call, []}, [raw_ei, remora, beam]},
      {rpc_p50, "us", {client, rpc_call, []}, [remora, beam]},
      {erpc_p50, "us", {client, erpc_call, []}, [remora, beam]},
      {pipelined, "msg/s", {client, pipelined, []}, [raw_ei, remora, beam]},
+     {pipelined_native, "msg/s", {driver, pipelined_native, []}, [raw_ei_for_driver, remora, beam]},
      {cpu, "us/msg", cpu, [remora, beam, beam_no_busy_wait]},
      {payload_1_mib, "MiB/s", {client, payload, [1, 50]}, [remora, beam]},
      {payload_64_mib, "MiB/s", {client, payload, [64, 2]}, [remora, beam]},
@@ -40,10 +42,13 @@ measures() ->
 %% {Measure, Target, compared with (none: a plain limit), at most | at least, Limit}
 demands() ->
     [{gen_call_p50, remora, raw_ei, at_most, 1.1},
+     {bare_call_p50, remora, raw_ei, at_most, 1.1},
      {rpc_p50, remora, beam, at_most, 1.0},
      {erpc_p50, remora, beam, at_most, 1.0},
      {pipelined, remora, beam, at_least, 1.3},
      {pipelined, remora, raw_ei, at_least, 2.0},
+     {pipelined_native, remora, beam, at_least, 1.3},
+     {pipelined_native, remora, raw_ei_for_driver, at_least, 2.0},
      {cpu, remora, beam, at_most, 0.5},
      {payload_1_mib, remora, beam, at_least, 1.0},
      {payload_64_mib, remora, beam, at_least, 1.0},
@@ -57,7 +62,8 @@ main() ->
     Opts = #{epmd_port => maps:get(port, Epmd), cookie => "bench", dir => Dir, modules => [bench]},
     Client = remora_ct:start_peer(Opts#{name => client}),
     Targets = targets(Opts),
-    [remora_ct:connect(Client, Target) || {Name, Target} <- Targets, Name =/= raw_ei, Name =/= remora_program],
+    [remora_ct:connect(Client, Target)
+     || {Name, Target} <- Targets, not lists:member(Name, [raw_ei, raw_ei_for_driver, remora_program])],
     warm_up(Client, Targets),
     Values = lists:append([run(Run, Runs, Client, Targets) || Run <- lists:seq(1, Runs)]),
     [remora_ct:stop(Target) || {Name, Target} <- Targets, Name =/= remora_program],
@@ -72,9 +78,11 @@ main() ->
 %% ---- targets -----------------------------------------------------------------------------------------
 
 targets(Opts) ->
-    [{raw_ei, start_raw_ei(Opts)}]
+    [{raw_ei, start_raw_ei(raw_ei, Opts)}, {raw_ei_for_driver, start_raw_ei(raw_ei_for_driver, Opts)}]
     ++ if_there("REMORA_TESTNODE", fun(Program) ->
            {remora, remora_ct:start_remora(Opts#{name => remora, program => Program})} end)
+    ++ if_there("REMORA_TESTNODE", fun(Program) ->
+           {driver, remora_ct:start_remora(Opts#{name => driver, program => Program, hidden => true})} end)
     ++ [{beam, start_beam(Opts#{name => beam})},
         {beam_no_busy_wait, start_beam(Opts#{name => beam_no_busy_wait,
             otp_args => ["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"]})}]
@@ -88,10 +96,11 @@ if_there(Variable, Target) ->
         false -> io:format("bench: no program ~ts: its rows are skipped~n", [Program]), []
     end.
 
-start_raw_ei(#{epmd_port := EpmdPort, cookie := Cookie, dir := Dir}) ->
-    remora_ct:start_ready(os:getenv("BENCH_RAW_EI"), ["raw_ei@127.0.0.1"],
+%% It serves one connection at a time, hence one of its own for the client and for the driver.
+start_raw_ei(Name, #{epmd_port := EpmdPort, cookie := Cookie, dir := Dir}) ->
+    remora_ct:start_ready(os:getenv("BENCH_RAW_EI"), [atom_to_list(Name) ++ "@127.0.0.1"],
                           [{"REMORA_COOKIE", Cookie}, {"ERL_EPMD_PORT", integer_to_list(EpmdPort)}],
-                          filename:join(Dir, "raw_ei.log")).
+                          filename:join(Dir, atom_to_list(Name) ++ ".log")).
 
 start_beam(Opts) ->
     Beam = remora_ct:start_peer(Opts),
@@ -101,7 +110,7 @@ start_beam(Opts) ->
 %% Connections are made, code is loaded and heaps have grown before anything counts.
 warm_up(Client, Targets) ->
     [value(How, Client, Targets, Target)
-     || {_, _, {client, F, A} = How, Of} <- measures(), {F, A} =/= {payload, [64, 2]},
+     || {_, _, {Who, F, A} = How, Of} <- measures(), Who =:= client orelse Who =:= driver, {F, A} =/= {payload, [64, 2]},
         Target <- Of, lists:keymember(Target, 1, Targets)].
 
 %% ---- runs ----------------------------------------------------------------------------------------------
@@ -118,6 +127,13 @@ rotate(N, List) ->
 
 value(How, Client, Targets, Name) ->
     {Name, Target} = lists:keyfind(Name, 1, Targets),
+    take(How, Client, Target, Targets).
+
+%% The driver is a remora node that is told by rpc what to send where.
+take({driver, Function, Args}, Client, #{node := Node}, Targets) ->
+    {driver, #{node := Driver}} = lists:keyfind(driver, 1, Targets),
+    remora_ct:rcall(Client, bench, Function, [Driver, Node | Args]);
+take(How, Client, Target, _) ->
     take(How, Client, Target).
 
 take({client, Function, Args}, Client, #{node := Node}) ->
@@ -152,6 +168,15 @@ rss_mb(#{os_pid := Pid}) ->
 %% ---- on the client ---------------------------------------------------------------------------------------
 
 gen_call(Node) -> p50(fun() -> hello = gen_server:call({echo, Node}, {echo, hello}) end).
+%% The request of a gen call without its monitor: a raw ei loop cannot be monitored, so that gen_server:call sends it
+%% one signal and every other node three. This is the same work for both.
+bare_call(Node) ->
+    p50(fun() ->
+            Tag = make_ref(),
+            {echo, Node} ! {'$gen_call', {self(), Tag}, {echo, hello}},
+            receive {Tag, hello} -> ok end
+        end).
+
 rpc_call(Node) -> p50(fun() -> Node = rpc:call(Node, erlang, node, []) end).
 erpc_call(Node) -> p50(fun() -> Node = erpc:call(Node, erlang, node, []) end).
 
@@ -171,6 +196,11 @@ pipelined(Node) ->
     pipelined(Echo, Msg, ?PIPELINED - ?OUTSTANDING),
     [receive {echo, _} -> ok end || _ <- lists:seq(1, ?OUTSTANDING)],
     ?PIPELINED * 1_000_000_000 / (erlang:monotonic_time(nanosecond) - Start).
+
+%% The same load from a remora node: an OTP sender is the slowest part of `pipelined', whatever echoes.
+pipelined_native(Driver, Node) ->
+    Ns = erpc:call(Driver, client, pipelined, [{echo, Node}, 64, ?OUTSTANDING, ?PIPELINED]),
+    ?PIPELINED * 1_000_000_000 / Ns.
 
 pipelined(_, _, 0) -> ok;
 pipelined(Echo, Msg, Left) ->

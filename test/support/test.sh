@@ -51,6 +51,8 @@ part units units build/release/test/unit
 part asan-build make -s asan
 part asan-units units build/asan/test/unit
 part fuzz-corpus replay
+part install test/support/install.sh
+part readme test/support/readme.sh
 part otp27 test/support/otp27.sh build/otp27
 part beam test/beam/run.sh
 echo "$passed passed, $failed failed"

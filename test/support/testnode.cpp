@@ -88,6 +88,96 @@ private:
   std::vector<etf::term> log_;
 };
 
+// client:*: the node as a client of others, driven by rpc. Answers are {ok, Value} or {error, Reason}.
+
+base::duration milliseconds(std::int64_t ms) { return std::chrono::milliseconds(ms); }
+
+etf::term answer_of(node::call_result const& r) {
+  if (r) return make(tup(am("ok"), *r));
+  return make(tup(am("error"), r.error().reason));
+}
+
+node::destination to_destination(etf::view term) {
+  auto found = node::as_destination(term);
+  if (!found) node::raise_error("badarg");
+  return *found;
+}
+
+etf::atom to_atom(etf::view term) {
+  if (!term.is_atom()) node::raise_error("badarg");
+  return etf::atom(*term.atom_text());
+}
+
+std::string to_name(etf::view term) { return std::string(to_atom(term).text()); }
+
+node::task<etf::term> client_call(node::self me, etf::term arguments) { // [Dest, Request, Ms]
+  auto const [to, request, ms] = node::detail::spread<3>(arguments);
+  auto const answer = co_await me.call(to_destination(to), etf::term(request), milliseconds(ms.integer().value_or(0)));
+  co_return answer_of(answer);
+}
+
+node::task<etf::term> client_rpc(node::self me, etf::term arguments) { // [Node, M, F, A, Ms]
+  auto const [node, module, function, args, ms] = node::detail::spread<5>(arguments);
+  auto const answer = co_await me.rpc(to_atom(node), to_name(module), to_name(function), etf::term(args),
+                                      milliseconds(ms.integer().value_or(0)));
+  co_return answer_of(answer);
+}
+
+node::task<etf::term> client_spawn(node::self me, etf::term arguments) { // [Node, M, F, A, link | monitor | none]
+  auto const [node, module, function, args, how] = node::detail::spread<5>(arguments);
+  node::spawn_options const options{.link = how.is_atom("link"), .monitor = how.is_atom("monitor")};
+  if (options.link) me.trap_exit(true);
+  auto const child =
+      co_await me.spawn_at(to_atom(node), to_name(module), to_name(function), etf::term(args), options, milliseconds(5000));
+  if (!child) co_return make(tup(am("error"), child.error().reason));
+  if (!options.link && !options.monitor) co_return make(tup(am("ok"), *child));
+  auto const end = co_await me.receive_within(milliseconds(5000)); // its EXIT or DOWN
+  if (!end) co_return make(tup(am("error"), am("timeout")));
+  co_return make(tup(am("ok"), *child, *end));
+}
+
+node::task<etf::term> client_connect(node::self me, etf::term arguments) {
+  bool const up = co_await me.connect(to_atom(*arguments->list()->next()));
+  co_return make(up);
+}
+
+// [Dest, Bytes, Count, wait | push]: sends Count binaries; `wait` waits while the peer is busy, `push` does not.
+// Answers {Sent, Busy, Dropped}.
+node::task<etf::term> client_flood(node::self me, etf::term arguments) {
+  auto const [to, size, number, how] = node::detail::spread<4>(arguments);
+  auto const destination = to_destination(to);
+  auto const peer = destination.pid ? destination.pid->node : destination.node;
+  auto const message = make(std::string(static_cast<std::size_t>(size.integer().value_or(0)), 'x'));
+  bool const wait = how.is_atom("wait");
+  std::int64_t sent = 0;
+  std::int64_t busy = 0;
+  std::int64_t dropped = 0;
+  for (auto left = number.integer().value_or(0); left > 0; --left) {
+    auto const status = me.send(destination, message);
+    ++(status == node::send_status::sent ? sent : status == node::send_status::busy ? busy : dropped);
+    if (wait && status == node::send_status::busy) co_await me.writable(peer);
+  }
+  co_return make(tup(sent, busy, dropped));
+}
+
+// [Dest, Message size, Outstanding, Count]: {Self, Binary} to an echo process, Outstanding of them under way. Answers
+// how many nanoseconds all of them took: a load that costs its sender little, for the benchmark.
+node::task<etf::term> client_pipelined(node::self me, etf::term arguments) {
+  auto const [to, size, outstanding, count] = node::detail::spread<4>(arguments);
+  auto const destination = to_destination(to);
+  auto const message =
+      make(tup(me.pid(), std::string(static_cast<std::size_t>(size.integer().value_or(0)), 'x')));
+  auto left = count.integer().value_or(0);
+  auto const started = me.node().now();
+  for (auto n = outstanding.integer().value_or(1); n > 0; --n) me.send(destination, message);
+  for (left -= outstanding.integer().value_or(1); left > 0; --left) {
+    co_await me.receive();
+    me.send(destination, message);
+  }
+  for (auto n = outstanding.integer().value_or(1); n > 0; --n) co_await me.receive();
+  co_return make(std::int64_t{(me.node().now() - started).count()});
+}
+
 void prepare(runtime& node) {
   node.spawn(node::serve(std::make_shared<echo>()), "echo", "testnode:init/1");
   node.spawn(node::serve(std::make_shared<sink>()), "sink", "testnode:init/1");
@@ -101,6 +191,12 @@ void prepare(runtime& node) {
     co_await me.print(etf::print(*arguments->list()->next(), {.wide = false}) + "\n");
     co_return make(am("ok"));
   });
+  f.add("client", "call", 3, client_call);
+  f.add("client", "rpc", 5, client_rpc);
+  f.add("client", "spawn", 5, client_spawn);
+  f.add("client", "connect", 1, client_connect);
+  f.add("client", "flood", 4, client_flood);
+  f.add("client", "pipelined", 4, client_pipelined);
   f.add("calc", "spawn_echo", [&node] { return node.spawn(node::serve(std::make_shared<echo>()), {}, "testnode:init/1"); });
 }
 

@@ -8,7 +8,7 @@
 #include <doctest/doctest.h>
 
 using namespace remora;
-using etf::am, etf::tup, etf::make, etf::print;
+using etf::make, etf::print;
 
 namespace {
 

@@ -58,13 +58,15 @@ TEST_CASE("fields have a limit, and the output") {
   CHECK(run("\"~ts\"", "[\"дддд\"]", 7) == "дд...");
   CHECK(run("\"~w~w~w\"", "[[1,2,3,4,5,6],b,c]", 10) == "[1,2,3,...");
   CHECK(run("\"~w ~w\"", "[a]", 12) == "FORMAT ER...");
+}
+
+TEST_CASE("what is longer than the limit is not formatted: a short request cannot ask for hours of work") {
   std::string many = "\"";
   std::string args = "[";
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 100'000; ++i) {
     many += "~65536c";
     args += "$x,";
   }
-  CHECK(io_format(*etf::parse(many + '"'), *etf::parse(args + "$x]")).size() < 2000U + 10000U);
   args.back() = ']';
   CHECK(io_format(*etf::parse(many + '"'), *etf::parse(args)).size() == 1U << 20U);
 }

@@ -1,4 +1,4 @@
-#include "cli/cookie.hpp"
+#include "io/cookie.hpp"
 
 #include "io/clock.hpp"
 
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace remora::cli {
+namespace remora::io {
 
 namespace {
 
@@ -34,11 +34,19 @@ found check_text(std::string text, std::string const& source) {
   return {boost::system::in_place_value, std::move(text)};
 }
 
+// systemd hands out credentials readable by the service's user alone, but by an access control list, which stat() shows
+// as the group's permission.
+::mode_t forbidden_mode(std::string const& path) {
+  char const* const credentials = std::getenv("CREDENTIALS_DIRECTORY");
+  bool const ours = credentials != nullptr && *credentials == '/' && path.starts_with(std::string(credentials) + "/");
+  return ours ? 07 : 077;
+}
+
 found read_file(std::string const& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return failed(fmt::format("cannot read the cookie file {}: {}", path, std::strerror(errno)));
   if (!S_ISREG(info.st_mode)) return failed(fmt::format("the cookie file {} is no regular file", path));
-  if ((info.st_mode & 077U) != 0)
+  if ((info.st_mode & forbidden_mode(path)) != 0)
     return failed(fmt::format("the cookie file {} can be read by others than its owner; `chmod 400 {}`", path, path));
   std::ifstream in(path, std::ios::binary);
   std::string text(cookie_bytes_max + 3, '\0');
@@ -95,4 +103,4 @@ found find_cookie(std::string const& cookie_file) {
   return failed("there is no cookie: neither HOME nor XDG_CONFIG_HOME is set; give one with --cookie-file or REMORA_COOKIE");
 }
 
-} // namespace remora::cli
+} // namespace remora::io

@@ -1,0 +1,70 @@
+#!/bin/sh
+# lint.sh: what the compilers do not say. clang-format on every C++ file, clang-tidy on cnode/, shellcheck on the
+# scripts, dialyzer on the Erlang of test/. Ends with `N passed, N failed`; each failure shows what was found.
+#
+#   LINT="format tidy shell erlang"   only these        LINT_FILES="cnode/io/*.cpp"   clang-tidy on these only
+#
+# clang-tidy reads the commands of the Release build; g++'s own warning flags are taken out of them, so that the rest of
+# an unknown flag's noise never hides a finding. A file that was clean is not read again until it, or a header of
+# cnode/, has changed (build/lint).
+set -u
+root=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$root" || exit 1
+work=build/lint
+mkdir -p "$work/tidy"
+passed=0
+failed=0
+
+check() { # NAME COMMAND...
+  name=$1
+  shift
+  case " ${LINT:-format tidy shell erlang} " in *" $name "*) ;; *) return ;; esac
+  if "$@" >"$work/$name.log" 2>&1; then
+    echo "$name ok"
+    passed=$((passed + 1))
+  else
+    echo "FAILED  $name (build/lint/$name.log)"
+    tail -n 60 "$work/$name.log"
+    failed=$((failed + 1))
+  fi
+}
+
+format() { git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run -Werror; }
+
+tidy() {
+  sed -E 's/ -W(duplicated-cond|duplicated-branches|logical-op|no-null-dereference|no-restrict)//g; s/ -Werror//g' \
+    build/release/compile_commands.json >"$work/compile_commands.json"
+  settings=$(cat .clang-tidy $(git ls-files 'cnode/*.hpp') "$work/compile_commands.json" | cksum)
+  code=0
+  # shellcheck disable=SC2086 # a list of patterns
+  for file in ${LINT_FILES:-$(git ls-files 'cnode/*.cpp')}; do
+    stamp=$work/tidy/$(echo "$file" | tr / _)
+    state="$settings $(cksum <"$file")"
+    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state" ] && continue
+    if clang-tidy --quiet -p "$work" "$file" 2>"$work/stderr"; then echo "$state" >"$stamp"; else
+      grep -v 'warnings\? generated' "$work/stderr"
+      code=1
+    fi
+  done
+  return $code
+}
+
+shell() { git ls-files '*.sh' .ci/run .ci/deps | xargs shellcheck -S warning -e SC2046; } # lists of words are meant
+
+# Common Test's own callbacks return what they like, so a suite is checked for what it calls and how.
+erlang() {
+  beams=$work/beams
+  plt=$work/otp.plt
+  mkdir -p "$beams"
+  rm -f "$beams"/*.beam
+  erlc -Werror +debug_info -I test/beam -o "$beams" test/beam/*.erl test/bench/*.erl test/support/*.erl || return 1
+  [ -s "$plt" ] || dialyzer --build_plt --output_plt "$plt" --apps erts kernel stdlib common_test crypto || return 1
+  dialyzer --plt "$plt" -Wno_return -Wno_improper_lists "$beams"/*.beam
+}
+
+check format format
+check shell shell
+check erlang erlang
+check tidy tidy
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
