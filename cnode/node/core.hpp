@@ -120,17 +120,23 @@ private:
   void drop_connection(connection_id id, bool flush);
   void peer_lost(etf::atom name, std::string reason, std::string detail);
   void peer_failed(etf::atom name, std::string reason); // never came up
+  void dial_over(etf::atom const& name);                // the same, and it was told why
   std::unique_ptr<peer> take_peer(etf::atom const& name);
   void tell_noconnection(peer const& gone);
   void break_links(process& p, etf::atom const& node, etf::term const& reason);
   void fire_monitors(process& p, etf::atom const& node, etf::term const& reason);
   void watch_deadline(std::optional<base::time_point> when);
   peer* find_peer(std::string_view name);
+  peer& new_peer(etf::atom const& name);
+  void dial(peer& p);
+  void await(peer& p, connection_id incoming);
+  void awaited_in_vain(peer& p);
   peer* want_peer(etf::atom const& name); // dials if it is not there; nullptr when it may not
   void refuse(connection_id id, std::string reason, std::string detail);
   void wake_connections();
   void mark_writable(carrier& c);
   void close_overflown();
+  void hang_up_all();
   void run_all();
 
   // Signals out: `sender` keeps the order of one process's signals (signals.cpp).
@@ -198,6 +204,7 @@ private:
   std::vector<effect> effects_;
   std::vector<connection_id> writable_;
   std::vector<connection_id> overflown_;
+  std::vector<etf::atom> overflown_peers_; // by what waits for their connection
 
   connection_id last_connection_ = 0;
   boost::unordered_flat_map<connection_id, std::unique_ptr<carrier>> connections_;

@@ -70,21 +70,29 @@ peer* core::want_peer(etf::atom const& name) {
   if (auto* const p = find_peer(name.text())) return p;
   if (leaving_ || name == name_ || !etf::is_node_name(name.text()) || peers_.size() >= options_.limits.peers_max)
     return nullptr;
+  auto& p = new_peer(name);
+  dial(p);
+  return &p;
+}
+
+peer& core::new_peer(etf::atom const& name) {
+  auto p = std::make_unique<peer>();
+  p->name = name;
+  return *peers_.emplace(name, std::move(p)).first->second;
+}
+
+void core::dial(peer& p) {
   auto const id = ++last_connection_;
   auto state = std::make_unique<carrier>();
   state->id = id;
-  state->peer = name;
+  state->peer = p.name;
   ++connections_changed_;
   connections_.emplace(id, std::move(state));
-  auto p = std::make_unique<peer>();
-  p->name = name;
-  p->connection = id;
-  p->deadline = now_ + options_.setup_time;
-  watch_deadline(p->deadline);
-  auto* const raw = p.get();
-  peers_.emplace(name, std::move(p));
-  effects_.emplace_back(dial{.connection = id, .node = std::string(name.text())});
-  return raw;
+  p.where = peer::state::dialling;
+  p.connection = id;
+  p.deadline = now_ + options_.setup_time;
+  watch_deadline(p.deadline);
+  effects_.emplace_back(node::dial{.connection = id, .node = std::string(p.name.text())});
 }
 
 void core::connect(etf::atom const& peer) { want_peer(peer); }
@@ -172,6 +180,12 @@ void core::handle(connection_id id, dist::connection::event& e) {
 void core::on_named(connection_id id, dist::handshake::named const& n) {
   auto& c = *find_connection(id);
   auto& wire = *c.wire;
+  if (peers_.size() >= options_.limits.peers_max && find_peer(n.name) == nullptr) {
+    c.peer = etf::atom(n.name);
+    wire.decide(dist::status::not_allowed, now_);
+    mark_writable(c);
+    return refuse(id, "peers_max", fmt::format("there are {} peers already", peers_.size()));
+  }
   if (n.wants_name) { // a dynamic name: hidden, and it does not listen
     auto given = fmt::format("{}@{}", base36(random_.next()), n.name);
     c.peer = etf::atom(given);
@@ -185,21 +199,36 @@ void core::on_named(connection_id id, dist::handshake::named const& n) {
     wire.decide(dist::status::not_allowed, now_);
     return refuse(id, "not_allowed", "it has this node's own name");
   }
-  auto* const p = find_peer(n.name);
-  if (p == nullptr || p->where == peer::state::awaited) return wire.decide(dist::status::ok, now_);
-  if (p->where == peer::state::up) return wire.decide(dist::status::alive, now_);
+  auto* p = find_peer(n.name);
+  if (p != nullptr && p->where == peer::state::up) return wire.decide(dist::status::alive, now_);
   // Both dial at once: the attempt of the greater name survives.
-  if (name_.text() > c.peer.text()) {
+  bool const both = p != nullptr && p->where == peer::state::dialling;
+  if (both && name_.text() > c.peer.text()) {
     wire.decide(dist::status::nok, now_);
     return drop_connection(id, true); // not a failure: the peer waits for ours
   }
-  auto const ours = p->connection;
-  p->where = peer::state::awaited;
-  p->connection = 0;
-  p->deadline = now_ + 4 * options_.setup_time; // the other handshake has its own for each phase
-  watch_deadline(p->deadline);
-  drop_connection(ours, false);
-  wire.decide(dist::status::ok_simultaneous, now_);
+  auto const ours = both ? p->connection : 0;
+  await(p != nullptr ? *p : new_peer(c.peer), id);
+  if (ours != 0) drop_connection(ours, false);
+  wire.decide(both ? dist::status::ok_simultaneous : dist::status::ok, now_);
+}
+
+// What we have for the peer waits for its attempt from now on: a second connection, dialled while this one is
+// being set up, would make both ends lose one of them.
+void core::await(peer& p, connection_id incoming) {
+  p.where = peer::state::awaited;
+  p.connection = incoming;
+  p.deadline = now_ + 4 * options_.setup_time; // the handshake has its own for each phase
+  watch_deadline(p.deadline);
+}
+
+// The attempt that was awaited came to nothing, and whoever made it may not even have been that peer: what
+// waits for the connection gets one of our own.
+void core::awaited_in_vain(peer& p) {
+  if (p.queue.empty() && p.waiting_connected.empty())
+    take_peer(p.name);
+  else
+    dial(p);
 }
 
 void core::on_lost_race(connection_id id) {
@@ -220,7 +249,7 @@ void core::on_authenticated(connection_id id) {
     auto const old = p->connection;
     if (p->where == peer::state::up) peer_lost(name, "connection_closed", "the peer opened a new connection");
     else p->connection = 0;
-    if (old != 0) drop_connection(old, false);
+    if (old != 0 && old != id) drop_connection(old, false);
   }
   auto* const c = find_connection(id);
   if (c == nullptr) return;
@@ -235,12 +264,11 @@ void core::on_up(connection_id id, dist::handshake::up const& up) {
   c.setting_up = false;
   c.peer = etf::atom(up.peer);
   auto* p = find_peer(up.peer);
-  if (p == nullptr) {
-    auto fresh = std::make_unique<peer>();
-    fresh->name = c.peer;
-    p = fresh.get();
-    peers_.emplace(c.peer, std::move(fresh));
+  if (p != nullptr && p->overflown) {
+    peer_failed(c.peer, "queue_limit");
+    p = nullptr;
   }
+  if (p == nullptr) p = &new_peer(c.peer);
   p->where = peer::state::up;
   p->connection = id;
   p->wire = &c;
@@ -292,10 +320,18 @@ void core::on_closed(connection_id id, std::string reason, std::string detail, b
     return drop_connection(id, false);
   }
   ++counts_.handshakes_failed;
-  effects_.emplace_back(handshake_failed{
-      .node = std::string(name.text()), .incoming = c.incoming, .reason = reason, .detail = detail});
+  // Who closes before it has said its name tells nothing: so ends an attempt that lost a race before it began.
+  if (!name.empty() || socket_lives)
+    effects_.emplace_back(handshake_failed{.node = std::string(name.text()),
+                                           .incoming = c.incoming,
+                                           .reason = std::move(reason),
+                                           .detail = std::move(detail)});
   drop_connection(id, socket_lives);
-  if (owns) peer_failed(name, reason);
+  if (!owns) return;
+  if (p->where == peer::state::awaited)
+    awaited_in_vain(*p);
+  else
+    dial_over(name);
 }
 
 // The peer broke a rule on an incoming handshake: what was answered is still written, then it ends.
@@ -348,8 +384,12 @@ void core::peer_lost(etf::atom name, std::string reason, std::string detail) {
 void core::peer_failed(etf::atom name, std::string reason) {
   auto const* const p = find_peer(name.text());
   if (p == nullptr || p->where == peer::state::up) return;
-  ++counts_.dials_failed;
   effects_.emplace_back(dial_failed_notice{.node = std::string(name.text()), .reason = std::move(reason)});
+  dial_over(name);
+}
+
+void core::dial_over(etf::atom const& name) {
+  ++counts_.dials_failed;
   tell_noconnection(*take_peer(name));
 }
 
@@ -437,6 +477,13 @@ std::vector<connection_id> core::take_writable() {
 }
 
 void core::close_overflown() {
+  for (auto const& name : std::exchange(overflown_peers_, {})) {
+    auto* const p = find_peer(name.text());
+    if (p == nullptr || !p->overflown) continue;
+    auto const id = p->connection;
+    peer_failed(name, "queue_limit");
+    if (id != 0) drop_connection(id, false);
+  }
   if (overflown_.empty()) return;
   for (auto const id : std::exchange(overflown_, {}))
     if (auto* const wire = connection(id); wire != nullptr && wire->out().overflown())
@@ -486,7 +533,10 @@ void core::leave(base::time_point now) {
   std::sort(all.begin(), all.end(), std::greater<>()); // youngest first, as a supervisor stops its children
   for (auto const id : all)
     if (auto* const p = find_process(id)) terminate(*p, shutdown);
-  run_ready();
+  run_ready(); // and then hang_up_all(); within a process both wait until it does
+}
+
+void core::hang_up_all() {
   std::vector<connection_id> open;
   for (auto const& [id, c] : connections_) open.push_back(id);
   std::sort(open.begin(), open.end());

@@ -46,7 +46,7 @@ process& core::new_process(body run, etf::pid leader, std::string initial_call) 
             .id = static_cast<std::uint32_t>(p->id),
             .serial = static_cast<std::uint32_t>(p->id >> 32U),
             .creation = creation_};
-  p->leader = std::move(leader);
+  p->leader = leader.node.empty() ? p->pid : std::move(leader); // without services it is nobody's
   p->initial_call = std::move(initial_call);
   p->run = std::move(run);
   auto& out = *p;
@@ -111,6 +111,7 @@ void core::run_ready() {
     run_all();
     close_overflown();
   } while (!ready_.empty());
+  if (leaving_) hang_up_all();
 }
 
 void core::run_all() {

@@ -9,8 +9,14 @@ namespace remora::node {
 
 send_status core::queue_signal(peer& p, std::uint64_t sender, etf::view control, dist::payload const& payload) {
   std::size_t const size = control.bytes().size() + payload.size();
-  if (p.queued_bytes + size > options_.limits.peer_queue_bytes_max) return send_status::dropped;
+  if (p.overflown) return send_status::dropped;
   p.queued_bytes += size;
+  if (p.queued_bytes >
+      options_.limits.peer_queue_bytes_max) { // no silent hole: all that waits is lost, and told so
+    p.overflown = true;
+    overflown_peers_.push_back(p.name);
+    return send_status::dropped;
+  }
   p.queue.push_back({.sender = sender, .control = etf::term(control), .payload = payload});
   return send_status::sent;
 }
@@ -122,11 +128,15 @@ void core::on(peer& from, dist::monitor_p const& m, etf::term const& /*payload*/
   auto* const p = name ? find_registered(*name) : local(m.target); // a name is resolved once, now
   if (p == nullptr) {
     auto const noproc = etf::make(etf::am("noproc"));
-    signal_to(from.name.text(), 0, false,
-              [&](etf::builder& b, peer const& to) {
-                dist::write::monitor_p_exit(b, m.target, by, ref, noproc, (to.flags & dist::flag::exit_payload) != 0);
-              },
-              (from.flags & dist::flag::exit_payload) != 0 ? noproc : etf::term());
+    auto const dead = m.target.borrow_pid();
+    auto const sender = dead ? local_id{dead->serial} << 32U | dead->id : 0; // behind the last that it sent
+    signal_to(
+        from.name.text(), sender, false,
+        [&](etf::builder& b, peer const& to) {
+          dist::write::monitor_p_exit(b, m.target, by, ref, noproc,
+                                      (to.flags & dist::flag::exit_payload) != 0);
+        },
+        (from.flags & dist::flag::exit_payload) != 0 ? noproc : etf::term());
     return;
   }
   if (from.monitors.size() >= options_.limits.monitors_per_peer_max)
@@ -250,13 +260,14 @@ void core::on(peer& from, dist::spawn_reply const& m, etf::term const& /*payload
   auto* const p = local(m.to);
   auto const found = p != nullptr ? p->spawns.find(ref) : decltype(p->spawns.find(ref)){};
   if (p == nullptr || found == p->spawns.end()) {
-    if (p != nullptr || !child) return;
-    // The requester died before the reply came.
+    if (!child) return;
+    // The requester is dead, or no longer waits: nothing of ours stays at the child
+    // (erlang:spawn_request_abandon/1).
     auto const us = *m.to.as_pid();
     if ((m.flags & dist::spawn_flag_monitor) != 0)
       signal_to(from.name.text(), 0, false, [&](etf::builder& b, peer const&) { dist::write::demonitor_p(b, us, m.result, ref); });
-    auto const noproc = etf::make(etf::am("noproc"));
-    if ((m.flags & dist::spawn_flag_link) != 0) exit_signal(nullptr, us, *child, noproc);
+    auto const reason = etf::make(etf::am(p == nullptr ? "noproc" : "abandoned"));
+    if ((m.flags & dist::spawn_flag_link) != 0) exit_signal(nullptr, us, *child, reason);
     return;
   }
   auto const asked = found->second.options;

@@ -114,13 +114,13 @@ struct carrier {
 struct peer {
   enum class state : std::uint8_t {
     dialling, // our attempt is under way
-    awaited,  // it dials us too and its attempt wins; ours is over
+    awaited,  // its attempt is under way, or announced by nok: ours is over, or never began
     up,
   };
 
   etf::atom name;
   state where = state::dialling;
-  connection_id connection = 0; // 0 while awaited
+  connection_id connection = 0;   // 0 while its attempt has not come yet
   carrier* wire = nullptr;        // the same, while up
   std::optional<base::time_point> deadline; // unless up
   bool hidden = false;
@@ -128,6 +128,7 @@ struct peer {
   std::uint64_t flags = 0;
   std::deque<queued> queue; // unless up
   std::size_t queued_bytes = 0;
+  bool overflown = false; // more than peer_queue_bytes_max: given up at the end of this step
   boost::unordered_flat_map<etf::reference, local_id> monitors; // its monitors on our processes
   std::size_t links = 0;                                        // our link entries with its processes
   std::vector<local_id> waiting_connected;
@@ -139,7 +140,8 @@ struct node_limits {
   std::size_t processes_max = 262'144;               // as OTP's +P; a spawn request beyond is answered system_limit
   std::size_t mailbox_bytes_max = 8U << 20U;         // above it the connections that fill it are not read
   std::size_t mailbox_messages_max = 100'000;        // likewise
-  std::size_t peer_queue_bytes_max = 64U << 20U;     // signals that wait for a connection; further messages are dropped
+  std::size_t peer_queue_bytes_max = 64U
+                                     << 20U; // signals that wait for a connection; more, and it is given up
   std::size_t monitors_per_peer_max = 1'000'000;     // a peer that sets more loses its connection
   std::size_t links_per_peer_max = 1'000'000;        // likewise
   std::size_t peers_max = 16'384;
