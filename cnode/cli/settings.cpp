@@ -22,7 +22,7 @@ struct setting {
   member where;
 };
 
-constexpr std::array<setting, 19> table{{
+constexpr std::array<setting, 20> table{{
     {"name", &settings::name},
     {"sname", &settings::sname},
     {"cookie-file", &settings::cookie_file},
@@ -42,6 +42,7 @@ constexpr std::array<setting, 19> table{{
     {"message-bytes-max", &settings::message_bytes_max},
     {"mailbox-bytes-max", &settings::mailbox_bytes_max},
     {"processes-max", &settings::processes_max},
+    {"busy-wait", &settings::busy_wait},
 }};
 
 std::string all_keys() {
@@ -134,6 +135,8 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
                                    {s.outbox_bytes_max, "outbox-bytes-max"}, {s.message_bytes_max, "message-bytes-max"},
                                    {s.mailbox_bytes_max, "mailbox-bytes-max"}, {s.processes_max, "processes-max"}})
     if (value < 1) return wrong(fmt::format("{} {} is out of range; at least 1", key, value));
+  if (s.busy_wait < 0 || s.busy_wait > 1000)
+    return wrong(fmt::format("busy-wait {} is out of range; 0 to 1000 us", s.busy_wait));
   if (s.outbox_low_mark > s.outbox_high_mark || s.outbox_high_mark > s.outbox_bytes_max)
     return wrong("outbox-low-mark, outbox-high-mark and outbox-bytes-max must not decrease");
   auto cookie = io::find_cookie(s.cookie_file);
@@ -159,6 +162,7 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
   wire.in.frame_bytes_max = wire.in.message_bytes_max;
   wire.in.fragmented_bytes_max = std::max(wire.in.fragmented_bytes_max, wire.in.message_bytes_max);
   out.limits.mailbox_bytes_max = static_cast<std::size_t>(s.mailbox_bytes_max);
+  out.busy_wait = std::chrono::microseconds(s.busy_wait);
   out.limits.processes_max = static_cast<std::size_t>(s.processes_max);
   return {boost::system::in_place_value, std::move(out)};
 }

@@ -31,6 +31,7 @@ struct settings {
   std::int64_t message_bytes_max = 192U << 20U;
   std::int64_t mailbox_bytes_max = 8U << 20U;
   std::int64_t processes_max = 262'144;
+  std::int64_t busy_wait = 8; // us
 };
 
 // Reads the file over `into`; the error is a sentence with the line.

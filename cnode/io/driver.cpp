@@ -12,7 +12,7 @@ namespace remora::io {
 
 namespace {
 constexpr auto last_words_time = std::chrono::seconds(1); // how long a hung-up connection may take to write what waits
-constexpr auto read_soon_time = std::chrono::microseconds(10);
+constexpr int read_soon_rounds = 16; // then the other connections have their turn
 constexpr auto accept_pause = std::chrono::milliseconds(100); // when the system has no more file descriptors
 } // namespace
 
@@ -110,22 +110,28 @@ asio::awaitable<void> driver::read_loop(session_ptr s) {
       finish(*s);
     } else {
       core_.received(s->id, count, now());
-      if (core_.more_expected(s->id)) read_soon(*s);
     }
     settle();
+    for (int round = 0; round < read_soon_rounds && read_soon(*s); ++round) settle();
   }
 }
 
-// Looks for more for a few microseconds before it sleeps: to be woken costs more than that.
-void driver::read_soon(session& s) {
-  auto const until = now() + read_soon_time;
+// Looks for more for a few microseconds before it sleeps: to be woken costs more than that. Answers whether there was
+// something.
+bool driver::read_soon(session& s) {
+  if (s.hung_up || !core_.more_expected(s.id)) return false;
+  auto const until = now() + options_.busy_wait;
   while (now() < until && core_.reading_wanted(s.id)) {
     auto const room = core_.input_room(s.id);
     error_code ec;
     std::size_t const count = s.socket.read_some(asio::buffer(room.data(), room.size()), ec);
-    if (count > 0) return core_.received(s.id, count, now());
-    if (ec != asio::error::would_block && ec != asio::error::try_again) return; // the read loop hears of it
+    if (count > 0) {
+      core_.received(s.id, count, now());
+      return true;
+    }
+    if (ec != asio::error::would_block && ec != asio::error::try_again) return false; // the read loop hears of it
   }
+  return false;
 }
 
 // Carries out until nothing is left: what is written can wake a process that asks for more.

@@ -17,6 +17,7 @@ namespace remora::io {
 struct driver_options {
   std::uint16_t epmd_port = 4369;
   std::optional<std::uint16_t> peer_port; // without epmd: every node listens on this port
+  base::duration busy_wait{}; // how long to look for what is known to follow before sleeping
   base::duration setup_time = std::chrono::seconds(7);
 };
 
@@ -41,7 +42,7 @@ private:
   asio::awaitable<void> read_loop(session_ptr s);
   asio::awaitable<void> write_when_ready(session_ptr s);
   session_ptr open(node::connection_id id, tcp::socket socket);
-  void read_soon(session& s);
+  bool read_soon(session& s);
   void flush(session& s);
   void flush_id(node::connection_id id);
   void hang_up(node::connection_id id);

@@ -42,6 +42,7 @@ node::core_options core_options_of(runtime_options const& o) {
 io::driver_options driver_options_of(runtime_options const& o) {
   return {.epmd_port = o.epmd_port,
           .peer_port = o.epmd ? std::nullopt : std::optional(o.port),
+          .busy_wait = o.busy_wait,
           .setup_time = o.net_setup_time};
 }
 

@@ -36,6 +36,7 @@ struct runtime_options {
   std::uint16_t epmd_port = 0; // of the epmd here and on every host that is dialled; 0: ERL_EPMD_PORT, else 4369
   std::int64_t net_tick_time = 60; // s of silence after which a peer is lost; the same on all nodes
   base::duration net_setup_time = std::chrono::seconds(7); // for a dial, and for each phase of a handshake
+  base::duration busy_wait = std::chrono::microseconds(8); // look so long for the request behind a monitor before sleeping
   bool lifeline_stdin = false; // leave when standard input ends
   node::node_limits limits{};
 };

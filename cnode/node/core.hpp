@@ -65,7 +65,7 @@ public:
   void received(connection_id id, std::size_t count, base::time_point now);
   void read_buffered(connection_id id, base::time_point now); // after resume_reading
   bool reading_wanted(connection_id id) const;
-  // The last signal was a monitor: its request mostly follows within microseconds (gen:call writes both).
+  // More follows within microseconds: the last signal was a monitor, behind which gen:call writes its request.
   bool more_expected(connection_id id) const;
   void closed(connection_id id, std::string why, base::time_point now);
   dist::connection* connection(connection_id id); // nullptr when the node has given it up

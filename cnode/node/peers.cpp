@@ -149,7 +149,7 @@ void core::pump(connection_id id) {
     if (!c->wire->out().empty()) mark_writable(*c);
     if (!e) return;
     auto* const s = std::get_if<dist::signal>(&*e);
-    c->ended_with_monitor = s != nullptr && std::holds_alternative<dist::monitor_p>(s->control);
+    c->more_expected = s != nullptr && std::holds_alternative<dist::monitor_p>(s->control);
     if (s != nullptr) on_signal(*c->owner, *s, id);
     else handle(id, *e);
     run_all();
@@ -265,7 +265,7 @@ void core::on_up(connection_id id, dist::handshake::up const& up) {
 
 bool core::more_expected(connection_id id) const {
   auto const found = connections_.find(id);
-  return found != connections_.end() && found->second->ended_with_monitor;
+  return found != connections_.end() && found->second->more_expected;
 }
 
 void core::closed(connection_id id, std::string why, base::time_point now) {

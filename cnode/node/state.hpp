@@ -107,7 +107,7 @@ struct carrier {
   std::size_t holds = 0;   // full mailboxes that keep it from being read
   bool setting_up = false; // an incoming handshake that counts against handshakes_max
   bool closing = false;    // nothing is read any more; what waits is still written
-  bool ended_with_monitor = false; // what was read last
+  bool more_expected = false; // see core::more_expected()
   bool marked = false;     // in the list of those with something to write
 };
 
