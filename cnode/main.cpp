@@ -14,15 +14,19 @@ namespace {
 using namespace remora;
 
 void add_client_options(CLI::App& app, cli::client_options& o) {
-  app.add_option("--epmd-port", o.epmd_port, "Port of epmd; else ERL_EPMD_PORT, else 4369")->check(CLI::Range(1, 65'535));
-  app.add_option("--timeout", o.timeout, "Time for the connection and for each answer, in s")->check(CLI::Range(0.001, 86'400.0));
+  app.add_option("--epmd-port", o.epmd_port, "Port of epmd; else ERL_EPMD_PORT, else 4369")
+      ->check(CLI::Range(1, 65'535));
+  app.add_option("--timeout", o.timeout, "Time for the connection and for each answer, in s")
+      ->check(CLI::Range(0.001, 86'400.0));
   app.add_flag("--json", o.json, "Print JSON");
 }
 
-// A standard stream that is closed would be the number of the next socket, and what is printed would go there.
+// A standard stream that is closed would be the number of the next socket, and what is printed would go
+// there.
 void open_standard_streams() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
-    if (::fcntl(fd, F_GETFD) == -1) (void)::open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY); // the lowest: fd
+    if (::fcntl(fd, F_GETFD) == -1)
+      (void)::open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY); // the lowest: fd
 }
 
 } // namespace
@@ -48,8 +52,10 @@ int main(int argc, char** argv) {
     auto* const sub = app.add_subcommand(name, what);
     add_client_options(*sub, client);
     if (!wants_node) return sub;
-    sub->add_option("--cookie-file", client.cookie_file, "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
-    sub->add_option("--port", client.port, "Port that the node listens on, where it runs without epmd")->check(CLI::Range(1, 65'535));
+    sub->add_option("--cookie-file", client.cookie_file,
+                    "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
+    sub->add_option("--port", client.port, "Port that the node listens on, where it runs without epmd")
+        ->check(CLI::Range(1, 65'535));
     sub->add_option("NODE", node, "NAME@HOST")->required();
     return sub;
   };
@@ -61,8 +67,8 @@ int main(int argc, char** argv) {
   auto* const call = command("call", "Call a function on a node", true);
   call->add_option("MODULE", module)->required();
   call->add_option("FUNCTION", function)->required();
-  // The arguments are what is left over: as an option's values, CLI11 would take [1,2] for two of them, and -1 for an
-  // option. What is left over and no term, as a misspelt option, is refused as such.
+  // The arguments are what is left over: as an option's values, CLI11 would take [1,2] for two of them, and
+  // -1 for an option. What is left over and no term, as a misspelt option, is refused as such.
   call->allow_extras();
   call->footer("What follows FUNCTION are its arguments, as Erlang terms.");
 

@@ -12,8 +12,8 @@ namespace detail {
 
 namespace {
 
-// From this size on blocks are of huge pages where the system has them: a 64 MiB message is 32 page faults instead of
-// 16,384.
+// From this size on blocks are of huge pages where the system has them: a 64 MiB message is 32 page faults
+// instead of 16,384.
 constexpr std::size_t huge_block_min = 4U << 20U;
 constexpr std::size_t huge_page = 2U << 20U;
 

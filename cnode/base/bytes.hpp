@@ -168,7 +168,8 @@ public:
     if (block_ != nullptr) ++block_->references;
   }
   blob(blob&& other) noexcept
-      : block_(std::exchange(other.block_, nullptr)), begin_(other.begin_), size_(std::exchange(other.size_, 0)) {}
+      : block_(std::exchange(other.block_, nullptr)), begin_(other.begin_),
+        size_(std::exchange(other.size_, 0)) {}
   blob& operator=(blob other) noexcept {
     std::swap(block_, other.block_);
     std::swap(begin_, other.begin_);
@@ -179,7 +180,9 @@ public:
     if (block_ != nullptr && --block_->references == 0) detail::release(block_);
   }
 
-  bytes_view view() const { return block_ != nullptr ? bytes_view{block_->data() + begin_, size_} : bytes_view{}; }
+  bytes_view view() const {
+    return block_ != nullptr ? bytes_view{block_->data() + begin_, size_} : bytes_view{};
+  }
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
 

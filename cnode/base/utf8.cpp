@@ -46,8 +46,10 @@ std::string to_valid_utf8(std::string_view text) {
   out.reserve(text.size());
   while (!text.empty()) {
     std::size_t const size = utf8_size(as_bytes(text));
-    if (size == 0) out += "\ufffd";
-    else out += text.substr(0, size);
+    if (size == 0)
+      out += "\ufffd";
+    else
+      out += text.substr(0, size);
     text.remove_prefix(size == 0 ? 1 : size);
   }
   return out;

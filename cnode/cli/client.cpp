@@ -45,24 +45,26 @@ public:
   visit(client_options const& o, std::string node) : options_(o), node_(std::move(node)) {}
 
   // What `work` answers is the exit code.
-  template <class Work> int run(Work work) {
+  template <class Work>
+  int run(Work work) {
     if (!etf::is_node_name(node_) || !etf::is_atom_text(base::as_bytes(node_)))
       return refused(fmt::format("{} is no node name; a node name is NAME@HOST", node_), exit_usage);
     auto cookie = io::find_cookie(options_.cookie_file);
     if (!cookie) return refused(cookie.error(), exit_usage);
-    runtime us({.name = fmt::format("remora-{}-{:08x}@{}", getpid(), static_cast<std::uint32_t>(io::entropy()),
-                                    node_.substr(node_.find('@') + 1)),
-                .cookie = *cookie,
-                .hidden = true,
-                .listen = {},
-                .port = options_.port,
-                .accept = false,
-                .epmd = options_.port == 0,
-                .epmd_port = options_.epmd_port,
-                .net_tick_time = 60,
-                .net_setup_time = timeout_of(options_),
-                .lifeline_stdin = false,
-                .limits = {}});
+    runtime us(
+        {.name = fmt::format("remora-{}-{:08x}@{}", getpid(), static_cast<std::uint32_t>(io::entropy()),
+                             node_.substr(node_.find('@') + 1)),
+         .cookie = *cookie,
+         .hidden = true,
+         .listen = {},
+         .port = options_.port,
+         .accept = false,
+         .epmd = options_.port == 0,
+         .epmd_port = options_.epmd_port,
+         .net_tick_time = 60,
+         .net_setup_time = timeout_of(options_),
+         .lifeline_stdin = false,
+         .limits = {}});
     us.on_event([this](io::event const& e) { hear(e); });
     int code = exit_failed;
     us.spawn([&](node::self me) -> node::task<> {
@@ -88,9 +90,11 @@ private:
   }
 
   std::string no_connection() const {
-    auto text = fmt::format("cannot connect to {}: {}", node_, why_.empty() ? "it did not answer in time" : why_);
+    auto text =
+        fmt::format("cannot connect to {}: {}", node_, why_.empty() ? "it did not answer in time" : why_);
     if (handshake_ && why_.starts_with("connection_closed"))
-      text = fmt::format("{} closed the connection during the handshake; most likely its cookie differs from this one: check "
+      text = fmt::format("{} closed the connection during the handshake; most likely its cookie differs from "
+                         "this one: check "
                          "--cookie-file, REMORA_COOKIE or ~/.erlang.cookie",
                          node_);
     return text;
@@ -116,7 +120,8 @@ bool is_undefined(etf::view reason) {
 }
 
 // nodes(Kind) of a peer, without us.
-node::task<node::call_result> peers_of(node::self me, etf::atom peer, std::string_view kind, base::duration timeout) {
+node::task<node::call_result> peers_of(node::self me, etf::atom peer, std::string_view kind,
+                                       base::duration timeout) {
   auto const arguments = make(etf::lst(am(kind)));
   co_return co_await me.rpc(peer, "erlang", "nodes", arguments, timeout);
 }
@@ -147,7 +152,8 @@ int ping(client_options const& o, std::string const& node) {
     auto const request = make(tup(am("is_auth"), me.node().name()));
     auto const answer = co_await me.call(node::destination("net_kernel", node), request, timeout_of(o));
     if (!answer) co_return refused(why_failed(fmt::format("pinging {}", node), answer.error().reason));
-    if (!(*answer)->is_atom("yes")) co_return refused(fmt::format("{} answered {} instead of yes", node, etf::print(*answer)));
+    if (!(*answer)->is_atom("yes"))
+      co_return refused(fmt::format("{} answered {} instead of yes", node, etf::print(*answer)));
     double const ms = std::chrono::duration<double, std::milli>(io::now() - started).count();
     if (o.json) {
       etf::builder b;
@@ -173,8 +179,10 @@ int names(client_options const& o, std::string const& host) {
       },
       io::rethrow);
   context.run_for(std::chrono::duration_cast<std::chrono::milliseconds>(timeout_of(o)));
-  if (!done) return refused(fmt::format("epmd on {} port {} did not answer within {} s", host, epmd_port, o.timeout));
-  if (!found.error.empty()) return refused(found.error + "; start it with `epmd -daemon`, or give its port with --epmd-port");
+  if (!done)
+    return refused(fmt::format("epmd on {} port {} did not answer within {} s", host, epmd_port, o.timeout));
+  if (!found.error.empty())
+    return refused(found.error + "; start it with `epmd -daemon`, or give its port with --epmd-port");
   if (!o.json) {
     for (auto const& n : found.names) print_line(fmt::format("{} at port {}", n.name, n.port));
     return exit_ok;
@@ -191,9 +199,12 @@ int nodes(client_options const& o, std::string const& node) {
   return visit(o, node).run([&](node::self me) -> node::task<int> {
     auto const peer = etf::atom(node);
     auto const visible = co_await peers_of(me, peer, "visible", timeout_of(o));
-    if (!visible) co_return refused(why_failed(fmt::format("asking {} for its nodes", node), visible.error().reason));
+    if (!visible)
+      co_return refused(why_failed(fmt::format("asking {} for its nodes", node), visible.error().reason));
     auto const hidden = co_await peers_of(me, peer, "hidden", timeout_of(o));
-    if (!hidden) co_return refused(why_failed(fmt::format("asking {} for its hidden nodes", node), hidden.error().reason));
+    if (!hidden)
+      co_return refused(
+          why_failed(fmt::format("asking {} for its hidden nodes", node), hidden.error().reason));
     auto const seen = atom_names(*visible, {});
     auto const unseen = atom_names(*hidden, me.node().name().text());
     if (o.json) {
@@ -220,7 +231,8 @@ node::task<int> otp_status(node::self me, client_options const& o, std::string c
   auto const release = co_await ask("system_info", make(etf::lst(am("otp_release"))));
   auto const count = co_await ask("system_info", make(etf::lst(am("process_count"))));
   auto const peers = co_await ask("nodes", make(std::vector<int>{}));
-  if (!release || !count || !peers) co_return refused(fmt::format("{} has no remora:status/0 and is no OTP node that answers either", node));
+  if (!release || !count || !peers)
+    co_return refused(fmt::format("{} has no remora:status/0 and is no OTP node that answers either", node));
   etf::builder b;
   b.map(4).atom("node").atom(node).atom("otp_release").copy(*release);
   b.atom("processes").copy(*count).atom("visible").copy(*peers);
@@ -232,7 +244,8 @@ node::task<int> otp_status(node::self me, client_options const& o, std::string c
 
 int status(client_options const& o, std::string const& node) {
   return visit(o, node).run([&](node::self me) -> node::task<int> {
-    auto const answer = co_await me.rpc(etf::atom(node), "remora", "status", make(std::vector<int>{}), timeout_of(o));
+    auto const answer =
+        co_await me.rpc(etf::atom(node), "remora", "status", make(std::vector<int>{}), timeout_of(o));
     if (answer) {
       print_term(o, *answer);
       co_return exit_ok;
@@ -242,19 +255,23 @@ int status(client_options const& o, std::string const& node) {
   });
 }
 
-int call(client_options const& o, std::string const& node, std::string const& module, std::string const& function,
-         std::vector<std::string> const& arguments) {
+int call(client_options const& o, std::string const& node, std::string const& module,
+         std::string const& function, std::vector<std::string> const& arguments) {
   std::vector<etf::term> terms;
   for (auto const& text : arguments) {
     auto parsed = etf::parse_arguments(text);
     if (!parsed)
-      return refused(fmt::format("the argument {} is no Erlang term: {}", text, etf::describe(parsed.error())), exit_usage);
+      return refused(
+          fmt::format("the argument {} is no Erlang term: {}", text, etf::describe(parsed.error())),
+          exit_usage);
     for (auto& t : *parsed) terms.push_back(std::move(t));
   }
   if (terms.size() > 255) return refused("a function has at most 255 arguments", exit_usage);
   return visit(o, node).run([&](node::self me) -> node::task<int> {
     auto const answer = co_await me.rpc(etf::atom(node), module, function, make(terms), timeout_of(o));
-    if (!answer) co_return refused(why_failed(fmt::format("{}:{}/{} on {}", module, function, terms.size(), node), answer.error().reason));
+    if (!answer)
+      co_return refused(why_failed(fmt::format("{}:{}/{} on {}", module, function, terms.size(), node),
+                                   answer.error().reason));
     print_term(o, *answer);
     co_return exit_ok;
   });

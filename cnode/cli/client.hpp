@@ -12,7 +12,7 @@ struct client_options {
   std::string cookie_file;
   std::uint16_t epmd_port = 0; // 0: ERL_EPMD_PORT, else 4369
   std::uint16_t port = 0;      // not 0: without epmd, the peer listens here
-  double timeout = 7;         // s
+  double timeout = 7;          // s
   bool json = false;
 };
 
@@ -21,7 +21,7 @@ int ping(client_options const& o, std::string const& node);
 int names(client_options const& o, std::string const& host);
 int nodes(client_options const& o, std::string const& node);
 int status(client_options const& o, std::string const& node);
-int call(client_options const& o, std::string const& node, std::string const& module, std::string const& function,
-         std::vector<std::string> const& arguments);
+int call(client_options const& o, std::string const& node, std::string const& module,
+         std::string const& function, std::vector<std::string> const& arguments);
 
 } // namespace remora::cli

@@ -46,7 +46,8 @@ std::string as_json(io::event const& e) {
   boost::json::object line;
   timespec now{};
   std::timespec_get(&now, TIME_UTC);
-  line["time"] = fmt::format("{:.3f}", static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9);
+  line["time"] =
+      fmt::format("{:.3f}", static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9);
   line["level"] = name_of(e.level);
   line["event"] = e.name;
   line["text"] = base::to_valid_utf8(e.text);
@@ -59,7 +60,8 @@ std::string as_json(io::event const& e) {
 void open_log(log_options const& options) {
   json = options.format == "json";
   silent = options.level == "none";
-  for (auto const l : {io::level::debug, io::level::info, io::level::notice, io::level::warning, io::level::error})
+  for (auto const l :
+       {io::level::debug, io::level::info, io::level::notice, io::level::warning, io::level::error})
     if (name_of(l) == options.level) threshold = l;
   auto logger = spdlog::stderr_color_st("remora");
   logger->set_level(spdlog::level::trace);
@@ -74,8 +76,10 @@ void log(io::event const& e) {
 }
 
 void complain(std::string const& what) {
-  if (json) std::fprintf(stderr, "%s\n", as_json({io::level::error, "failed", what, {}}).c_str());
-  else std::fprintf(stderr, "remora: %s\n", base::to_valid_utf8(what).c_str());
+  if (json)
+    std::fprintf(stderr, "%s\n", as_json({io::level::error, "failed", what, {}}).c_str());
+  else
+    std::fprintf(stderr, "remora: %s\n", base::to_valid_utf8(what).c_str());
 }
 
 } // namespace remora::cli

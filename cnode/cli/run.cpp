@@ -42,12 +42,14 @@ void add_run_options(CLI::App& app, settings& s, std::string& config) {
   app.add_option("--name", s.name, "Long node name NAME@HOST");
   app.add_option("--sname", s.sname, "Short node name NAME; the host is this machine's");
   app.add_flag("--hidden", s.hidden, "Do not appear in nodes() of peers");
-  app.add_option("--cookie-file", s.cookie_file, "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
+  app.add_option("--cookie-file", s.cookie_file,
+                 "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
   app.add_option("--listen", s.listen, "IP address to listen on");
   app.add_option("--port", s.port, "Port to listen on; 0 lets the system choose");
   app.add_option("--epmd-port", s.epmd_port, "Port of epmd; else ERL_EPMD_PORT, else 4369");
   app.add_flag("--no-epmd", s.no_epmd, "No epmd: every node listens on --port");
-  app.add_option("--net-ticktime", s.net_tick_time, "Silence after which a peer is lost, in s; the same on all nodes");
+  app.add_option("--net-ticktime", s.net_tick_time,
+                 "Silence after which a peer is lost, in s; the same on all nodes");
   app.add_option("--net-setuptime", s.net_setup_time, "Time for each phase of a handshake, in s");
   app.add_option("--lifeline", s.lifeline, "`stdin`: leave when standard input ends");
   app.add_option("--config", config, "TOML file with these settings; the command line wins");
@@ -55,7 +57,8 @@ void add_run_options(CLI::App& app, settings& s, std::string& config) {
   app.add_option("--log-format", s.log_format, "text or json");
 }
 
-std::optional<int> parse_command_line(CLI::App& app, int argc, char const* const* argv, settings& s, std::string& config) {
+std::optional<int> parse_command_line(CLI::App& app, int argc, char const* const* argv, settings& s,
+                                      std::string& config) {
   try {
     app.parse(argc, argv);
     if (config.empty()) return std::nullopt;

@@ -15,7 +15,8 @@ namespace remora::cli {
 
 namespace {
 
-using member = std::variant<std::string settings::*, bool settings::*, std::int64_t settings::*, double settings::*>;
+using member =
+    std::variant<std::string settings::*, bool settings::*, std::int64_t settings::*, double settings::*>;
 
 struct setting {
   std::string_view key;
@@ -55,7 +56,8 @@ std::string all_keys() {
 using done = base::result<void, std::string>;
 done failed(std::string why) { return {boost::system::in_place_error, std::move(why)}; }
 
-template <class T> bool assign(toml::node const& value, T settings::*where, settings& into) {
+template <class T>
+bool assign(toml::node const& value, T settings::*where, settings& into) {
   auto const v = value.value_exact<T>();
   if (v) into.*where = *v;
   return v.has_value();
@@ -66,21 +68,29 @@ bool assign(toml::node const& value, double settings::*where, settings& into) {
   return v.has_value();
 }
 
-base::result<runtime_options, std::string> wrong(std::string why) { return {boost::system::in_place_error, std::move(why)}; }
+base::result<runtime_options, std::string> wrong(std::string why) {
+  return {boost::system::in_place_error, std::move(why)};
+}
 
 // name@host of what --name or --sname say.
 base::result<std::string, std::string> full_name(settings const& s) {
-  auto const bad = [](std::string why) { return base::result<std::string, std::string>(boost::system::in_place_error, std::move(why)); };
+  auto const bad = [](std::string why) {
+    return base::result<std::string, std::string>(boost::system::in_place_error, std::move(why));
+  };
   if (s.name.empty() == s.sname.empty())
     return bad("give the node one name: --name NAME@HOST (long) or --sname NAME (short)");
   auto full = s.name.empty() ? s.sname : s.name;
   bool const has_host = full.find('@') != std::string::npos;
-  if (!has_host && !s.name.empty()) return bad(fmt::format("--name {} has no host; write {}@HOST as other nodes reach it, or use --sname", full, full));
+  if (!has_host && !s.name.empty())
+    return bad(fmt::format("--name {} has no host; write {}@HOST as other nodes reach it, or use --sname",
+                           full, full));
   if (!has_host) full = fmt::format("{}@{}", full, short_host());
   if (!etf::is_atom_text(base::as_bytes(full)) || !etf::is_node_name(full))
-    return bad(fmt::format("{} is no node name; a node name is NAME@HOST, at most 255 characters, with one @", full));
+    return bad(fmt::format("{} is no node name; a node name is NAME@HOST, at most 255 characters, with one @",
+                           full));
   bool const dotted = full.find('.', full.find('@')) != std::string::npos;
-  if (!s.sname.empty() && dotted) return bad(fmt::format("--sname {} has a long host; use --name for it", full));
+  if (!s.sname.empty() && dotted)
+    return bad(fmt::format("--sname {} has a long host; use --name for it", full));
   return {boost::system::in_place_value, std::move(full)};
 }
 
@@ -100,7 +110,8 @@ done read_config(std::string const& path, settings& into) {
   try {
     parsed = toml::parse_file(path);
   } catch (toml::parse_error const& e) {
-    return failed(fmt::format("the configuration {} cannot be read: {} (line {})", path, e.description(), e.source().begin.line));
+    return failed(fmt::format("the configuration {} cannot be read: {} (line {})", path, e.description(),
+                              e.source().begin.line));
   }
   for (auto const& pair : parsed) {
     std::string_view const key = pair.first.str();
@@ -108,11 +119,14 @@ done read_config(std::string const& path, settings& into) {
     auto const found = std::find_if(table.begin(), table.end(), [&](auto const& s) { return s.key == key; });
     auto const line = value.source().begin.line;
     if (found == table.end())
-      return failed(fmt::format("{} line {}: there is no setting {}; there are: {}", path, line, key, all_keys()));
+      return failed(
+          fmt::format("{} line {}: there is no setting {}; there are: {}", path, line, key, all_keys()));
     bool const fits = std::visit([&](auto where) { return assign(value, where, into); }, found->where);
     if (!fits) {
-      static constexpr std::array<std::string_view, 4> kinds{"a string", "true or false", "a whole number", "a number"};
-      return failed(fmt::format("{} line {}: {} must be {}", path, line, key, kinds.at(found->where.index())));
+      static constexpr std::array<std::string_view, 4> kinds{"a string", "true or false", "a whole number",
+                                                             "a number"};
+      return failed(
+          fmt::format("{} line {}: {} must be {}", path, line, key, kinds.at(found->where.index())));
     }
   }
   return {boost::system::in_place_value};
@@ -123,17 +137,27 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
   if (!name) return wrong(name.error());
   if (!is_port(s.port)) return wrong(fmt::format("--port {} is no port; 0 to 65535", s.port));
   if (!is_port(s.epmd_port)) return wrong(fmt::format("--epmd-port {} is no port; 1 to 65535", s.epmd_port));
-  if (s.no_epmd && s.port == 0) return wrong("--no-epmd needs --port: without epmd every node listens on the same known port");
-  if (s.net_tick_time < 4 || s.net_tick_time > 86'400) return wrong(fmt::format("--net-ticktime {} is out of range; 4 to 86400 s", s.net_tick_time));
-  if (s.net_setup_time <= 0 || s.net_setup_time > 120) return wrong(fmt::format("net-setuptime {} is out of range; up to 120 s", s.net_setup_time));
-  if (!s.lifeline.empty() && s.lifeline != "stdin") return wrong(fmt::format("--lifeline {} is unknown; there is: stdin", s.lifeline));
-  if (s.log_format != "text" && s.log_format != "json") return wrong(fmt::format("--log-format {} is unknown; there are: text, json", s.log_format));
-  static constexpr std::array<std::string_view, 6> levels{"debug", "info", "notice", "warning", "error", "none"};
+  if (s.no_epmd && s.port == 0)
+    return wrong("--no-epmd needs --port: without epmd every node listens on the same known port");
+  if (s.net_tick_time < 4 || s.net_tick_time > 86'400)
+    return wrong(fmt::format("--net-ticktime {} is out of range; 4 to 86400 s", s.net_tick_time));
+  if (s.net_setup_time <= 0 || s.net_setup_time > 120)
+    return wrong(fmt::format("net-setuptime {} is out of range; up to 120 s", s.net_setup_time));
+  if (!s.lifeline.empty() && s.lifeline != "stdin")
+    return wrong(fmt::format("--lifeline {} is unknown; there is: stdin", s.lifeline));
+  if (s.log_format != "text" && s.log_format != "json")
+    return wrong(fmt::format("--log-format {} is unknown; there are: text, json", s.log_format));
+  static constexpr std::array<std::string_view, 6> levels{"debug",   "info",  "notice",
+                                                          "warning", "error", "none"};
   if (std::find(levels.begin(), levels.end(), s.log_level) == levels.end())
-    return wrong(fmt::format("--log-level {} is unknown; there are: {}", s.log_level, fmt::join(levels, ", ")));
-  for (auto const& [value, key] : {std::pair{s.outbox_low_mark, "outbox-low-mark"}, {s.outbox_high_mark, "outbox-high-mark"},
-                                   {s.outbox_bytes_max, "outbox-bytes-max"}, {s.message_bytes_max, "message-bytes-max"},
-                                   {s.mailbox_bytes_max, "mailbox-bytes-max"}, {s.processes_max, "processes-max"}})
+    return wrong(
+        fmt::format("--log-level {} is unknown; there are: {}", s.log_level, fmt::join(levels, ", ")));
+  for (auto const& [value, key] : {std::pair{s.outbox_low_mark, "outbox-low-mark"},
+                                   {s.outbox_high_mark, "outbox-high-mark"},
+                                   {s.outbox_bytes_max, "outbox-bytes-max"},
+                                   {s.message_bytes_max, "message-bytes-max"},
+                                   {s.mailbox_bytes_max, "mailbox-bytes-max"},
+                                   {s.processes_max, "processes-max"}})
     if (value < 1) return wrong(fmt::format("{} {} is out of range; at least 1", key, value));
   if (s.busy_wait < 0 || s.busy_wait > 1000)
     return wrong(fmt::format("busy-wait {} is out of range; 0 to 1000 us", s.busy_wait));
@@ -151,7 +175,8 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
                       .epmd = !s.no_epmd,
                       .epmd_port = static_cast<std::uint16_t>(s.epmd_port),
                       .net_tick_time = s.net_tick_time,
-                      .net_setup_time = std::chrono::milliseconds(static_cast<std::int64_t>(s.net_setup_time * 1000)),
+                      .net_setup_time =
+                          std::chrono::milliseconds(static_cast<std::int64_t>(s.net_setup_time * 1000)),
                       .lifeline_stdin = s.lifeline == "stdin",
                       .limits = {}};
   auto& wire = out.limits.connection;

@@ -1,5 +1,5 @@
-// What `remora run` can be told, on the command line and in a TOML file: one table of settings for both, so that a
-// wrong one is refused with the list of right ones. The command line wins.
+// What `remora run` can be told, on the command line and in a TOML file: one table of settings for both, so
+// that a wrong one is refused with the list of right ones. The command line wins.
 #pragma once
 
 #include "base/result.hpp"

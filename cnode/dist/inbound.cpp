@@ -12,7 +12,8 @@ constexpr std::uint8_t header_tag = 68;
 constexpr std::uint8_t first_fragment_tag = 69;
 constexpr std::uint8_t next_fragment_tag = 70;
 constexpr std::size_t repeated_control_bytes_max = 512; // longer control messages are not compared
-// Room in front of a message put together from fragments: its beginning grows when cache references become atoms.
+// Room in front of a message put together from fragments: its beginning grows when cache references become
+// atoms.
 constexpr std::size_t fragment_headroom = 4096;
 constexpr std::size_t reserve_bytes_max = 8U
                                           << 20U; // what a first fragment's count may make us reserve at once
@@ -103,18 +104,19 @@ std::optional<frame_failure> inbound::read_atom_header(base::cursor& in) {
   return std::nullopt;
 }
 
-// A sender that sends much of the same repeats its header to the byte. As long as no entry was added since, it means
-// the same atoms: they are in atoms_ already.
+// A sender that sends much of the same repeats its header to the byte. As long as no entry was added since,
+// it means the same atoms: they are in atoms_ already.
 bool inbound::same_header(base::cursor& in) const {
   auto const last = header_.view();
   auto const next = in.rest();
-  if (last.empty() || next.size() < last.size() || std::memcmp(next.data(), last.data(), last.size()) != 0) return false;
+  if (last.empty() || next.size() < last.size() || std::memcmp(next.data(), last.data(), last.size()) != 0)
+    return false;
   in.take(last.size());
   return true;
 }
 
-// Control messages repeat likewise: same bytes under the same header are the same message, which is in control_.
-// A term says where it ends, so equal bytes at the front are enough.
+// Control messages repeat likewise: same bytes under the same header are the same message, which is in
+// control_. A term says where it ends, so equal bytes at the front are enough.
 base::result<parsed_control, frame_failure> inbound::read_control(base::bytes_view& rest) {
   auto const last = control_bytes_.view();
   if (!last.empty() && control_header_ == header_number_ && rest.size() >= last.size() &&
@@ -248,8 +250,8 @@ inbound::outcome inbound::finish(partial done) {
   return std::optional(signal{.control = parsed->message, .payload = canonical(done)});
 }
 
-// What must be rewritten is mostly in front of one large binary: the new beginning is put before the rest where it
-// lies, so that the rest need not be copied.
+// What must be rewritten is mostly in front of one large binary: the new beginning is put before the rest
+// where it lies, so that the rest need not be copied.
 etf::term inbound::canonical(partial& done) {
   auto const received = done.payload.view().subspan(fragment_headroom);
   base::buffer beginning;

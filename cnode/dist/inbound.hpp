@@ -107,13 +107,14 @@ private:
   inbound_limits limits_;
   etf::reader reader_;
   std::vector<std::optional<etf::atom>> cache_; // cache_slots of them from the first cached atom on
-  std::vector<etf::atom> atoms_; // of the current header
-  base::buffer header_;            // the last header, when it may come again as it is
-  std::uint64_t header_number_ = 0; // counts the headers that were read, so that equal numbers are equal atoms
-  base::buffer control_bytes_;     // the last control message as it came, of header control_header_
+  std::vector<etf::atom> atoms_;                // of the current header
+  base::buffer header_;                         // the last header, when it may come again as it is
+  std::uint64_t header_number_ =
+      0;                       // counts the headers that were read, so that equal numbers are equal atoms
+  base::buffer control_bytes_; // the last control message as it came, of header control_header_
   std::uint64_t control_header_ = 0;
   parsed_control last_control_{};
-  base::buffer control_;         // canonical control term of the current signal
+  base::buffer control_; // canonical control term of the current signal
   boost::unordered_flat_map<std::uint64_t, partial> partials_;
   std::size_t fragmented_bytes_ = 0;
 };

@@ -136,7 +136,8 @@ void outbox::next_fragment() {
   tail_.append(control);
   grown(tail_.size() - before - control.size());
   close_tail();
-  std::size_t const in_head = m.sent < m.payload.head.size() ? std::min(part, m.payload.head.size() - m.sent) : 0;
+  std::size_t const in_head =
+      m.sent < m.payload.head.size() ? std::min(part, m.payload.head.size() - m.sent) : 0;
   ready(m.payload.head, m.sent, in_head);
   ready(m.payload.tail, m.sent + in_head - m.payload.head.size(), part - in_head);
   m.sent += part;

@@ -21,8 +21,8 @@
 
 namespace remora::dist {
 
-// What follows a control message: one canonical term, in one piece or in two. A reply {Tag, Answer} whose answer is
-// large is two, so that the answer need not be copied behind its tag.
+// What follows a control message: one canonical term, in one piece or in two. A reply {Tag, Answer} whose
+// answer is large is two, so that the answer need not be copied behind its tag.
 struct payload {
   base::blob head;
   base::blob tail;

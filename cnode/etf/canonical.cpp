@@ -166,8 +166,8 @@ private:
 
 } // namespace
 
-std::size_t copy_canonical(base::bytes_view in, std::span<rewrite const> rewrites, std::span<atom const> cached,
-                           base::buffer& out) {
+std::size_t copy_canonical(base::bytes_view in, std::span<rewrite const> rewrites,
+                           std::span<atom const> cached, base::buffer& out) {
   copier copy(in, cached, out);
   for (auto const& r : rewrites) copy.apply(r);
   return copy.copied();

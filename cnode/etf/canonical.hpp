@@ -34,10 +34,10 @@ struct rewrite {
 // 120, four of id and three of creation. An atom adds its own.
 inline constexpr std::size_t identifier_growth_max = 8;
 
-// `in` is one term that the reader accepted, `rewrites` its places in order. Copies up to the last of them and answers
-// where in `in` the rest begins, which is canonical as it is.
-std::size_t copy_canonical(base::bytes_view in, std::span<rewrite const> rewrites, std::span<atom const> cached,
-                    base::buffer& out);
+// `in` is one term that the reader accepted, `rewrites` its places in order. Copies up to the last of them
+// and answers where in `in` the rest begins, which is canonical as it is.
+std::size_t copy_canonical(base::bytes_view in, std::span<rewrite const> rewrites,
+                           std::span<atom const> cached, base::buffer& out);
 
 // Tag 99: text of 31 bytes, up to the first zero; finite numbers only.
 inline constexpr std::size_t float_text_bytes = 31;

@@ -71,7 +71,8 @@ public:
   bool canonical() const { return canonical_; }
   // The copy alone, of the very term that was validated last.
   void copy(base::bytes_view term, std::span<atom const> cached, base::buffer& out);
-  // The same up to the last place that differs; answers where in `term` the rest begins that is canonical as it is.
+  // The same up to the last place that differs; answers where in `term` the rest begins that is canonical as
+  // it is.
   std::size_t copy_beginning(base::bytes_view term, std::span<atom const> cached, base::buffer& out);
 
 private:

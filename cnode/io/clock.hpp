@@ -9,7 +9,8 @@
 namespace remora::io {
 
 inline base::time_point now() {
-  return base::time_point(std::chrono::duration_cast<base::duration>(std::chrono::steady_clock::now().time_since_epoch()));
+  return base::time_point(
+      std::chrono::duration_cast<base::duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 inline std::chrono::steady_clock::time_point to_steady(base::time_point t) {
   return std::chrono::steady_clock::time_point(t.time_since_epoch());

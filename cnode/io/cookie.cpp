@@ -28,30 +28,35 @@ found check_text(std::string text, std::string const& source) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
   if (text.empty()) return failed(fmt::format("the cookie in {} is empty; write one into it", source));
   if (text.size() > cookie_bytes_max)
-    return failed(fmt::format("the cookie in {} has {} characters; at most {} are allowed", source, text.size(), cookie_bytes_max));
+    return failed(fmt::format("the cookie in {} has {} characters; at most {} are allowed", source,
+                              text.size(), cookie_bytes_max));
   if (text.find('\n') != std::string::npos)
     return failed(fmt::format("the cookie in {} has more than one line; leave only the cookie", source));
   return {boost::system::in_place_value, std::move(text)};
 }
 
-// systemd hands out credentials readable by the service's user alone, but by an access control list, which stat() shows
-// as the group's permission.
+// systemd hands out credentials readable by the service's user alone, but by an access control list, which
+// stat() shows as the group's permission.
 ::mode_t forbidden_mode(std::string const& path) {
   char const* const credentials = std::getenv("CREDENTIALS_DIRECTORY");
-  bool const ours = credentials != nullptr && *credentials == '/' && path.starts_with(std::string(credentials) + "/");
+  bool const ours =
+      credentials != nullptr && *credentials == '/' && path.starts_with(std::string(credentials) + "/");
   return ours ? 07 : 077;
 }
 
 found read_file(std::string const& path) {
   struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return failed(fmt::format("cannot read the cookie file {}: {}", path, std::strerror(errno)));
+  if (::stat(path.c_str(), &info) != 0)
+    return failed(fmt::format("cannot read the cookie file {}: {}", path, std::strerror(errno)));
   if (!S_ISREG(info.st_mode)) return failed(fmt::format("the cookie file {} is no regular file", path));
   if ((info.st_mode & forbidden_mode(path)) != 0)
-    return failed(fmt::format("the cookie file {} can be read by others than its owner; `chmod 400 {}`", path, path));
+    return failed(
+        fmt::format("the cookie file {} can be read by others than its owner; `chmod 400 {}`", path, path));
   std::ifstream in(path, std::ios::binary);
   std::string text(cookie_bytes_max + 3, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad() || !in.is_open()) return failed(fmt::format("cannot read the cookie file {}: {}", path, std::strerror(errno)));
+  if (in.bad() || !in.is_open())
+    return failed(fmt::format("cannot read the cookie file {}: {}", path, std::strerror(errno)));
   text.resize(static_cast<std::size_t>(in.gcount()));
   return check_text(std::move(text), path);
 }
@@ -72,8 +77,9 @@ found create_file(std::string const& path) {
   int const fd = ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, S_IRUSR);
   if (fd < 0 && errno == EEXIST) return read_file(path);
   if (fd < 0)
-    return failed(fmt::format("there is no cookie and {} cannot be created: {}; give one with --cookie-file or REMORA_COOKIE", path,
-                              std::strerror(errno)));
+    return failed(fmt::format(
+        "there is no cookie and {} cannot be created: {}; give one with --cookie-file or REMORA_COOKIE", path,
+        std::strerror(errno)));
   auto const cookie = random_cookie();
   auto const written = ::write(fd, cookie.data(), cookie.size());
   int const problem = errno;
@@ -94,13 +100,14 @@ found find_cookie(std::string const& cookie_file) {
   char const* const xdg = std::getenv("XDG_CONFIG_HOME");
   std::string const in_home = home != nullptr ? fmt::format("{}/.erlang.cookie", home) : "";
   std::string const in_xdg = xdg != nullptr && *xdg != '\0' ? fmt::format("{}/erlang/.erlang.cookie", xdg)
-                             : home != nullptr             ? fmt::format("{}/.config/erlang/.erlang.cookie", home)
-                                                           : "";
+                             : home != nullptr ? fmt::format("{}/.config/erlang/.erlang.cookie", home)
+                                               : "";
   for (auto const& path : {in_home, in_xdg})
     if (!path.empty() && exists(path)) return read_file(path);
   if (!in_home.empty()) return create_file(in_home);
   if (!in_xdg.empty()) return create_file(in_xdg);
-  return failed("there is no cookie: neither HOME nor XDG_CONFIG_HOME is set; give one with --cookie-file or REMORA_COOKIE");
+  return failed("there is no cookie: neither HOME nor XDG_CONFIG_HOME is set; give one with --cookie-file or "
+                "REMORA_COOKIE");
 }
 
 } // namespace remora::io

@@ -11,7 +11,8 @@
 namespace remora::io {
 
 namespace {
-constexpr auto last_words_time = std::chrono::seconds(1); // how long a hung-up connection may take to write what waits
+constexpr auto last_words_time =
+    std::chrono::seconds(1);         // how long a hung-up connection may take to write what waits
 constexpr int read_soon_rounds = 16; // then the other connections have their turn
 constexpr auto accept_pause = std::chrono::milliseconds(100); // when the system has no more file descriptors
 } // namespace
@@ -19,7 +20,8 @@ constexpr auto accept_pause = std::chrono::milliseconds(100); // when the system
 // One socket. Operations in flight outlive whoever started them, hence the shared pointer.
 struct driver::session : std::enable_shared_from_this<session> {
   session(node::connection_id an_id, tcp::socket a_socket)
-      : id(an_id), socket(std::move(a_socket)), wake_reader(socket.get_executor()), last_words(socket.get_executor()) {}
+      : id(an_id), socket(std::move(a_socket)), wake_reader(socket.get_executor()),
+        last_words(socket.get_executor()) {}
 
   node::connection_id id;
   tcp::socket socket;
@@ -116,8 +118,8 @@ asio::awaitable<void> driver::read_loop(session_ptr s) {
   }
 }
 
-// Looks for more for a few microseconds before it sleeps: to be woken costs more than that. Answers whether there was
-// something.
+// Looks for more for a few microseconds before it sleeps: to be woken costs more than that. Answers whether
+// there was something.
 bool driver::read_soon(session& s) {
   if (s.hung_up || !core_.more_expected(s.id)) return false;
   auto const until = now() + options_.busy_wait;
@@ -129,7 +131,8 @@ bool driver::read_soon(session& s) {
       core_.received(s.id, count, now());
       return true;
     }
-    if (ec != asio::error::would_block && ec != asio::error::try_again) return false; // the read loop hears of it
+    if (ec != asio::error::would_block && ec != asio::error::try_again)
+      return false; // the read loop hears of it
   }
   return false;
 }
@@ -178,7 +181,8 @@ void driver::flush(session& s) {
     auto const parts = wire->out().gather();
     if (parts.empty()) break;
     std::array<asio::const_buffer, dist::outbox::parts_max> buffers;
-    for (std::size_t i = 0; i < parts.size(); ++i) buffers[i] = asio::buffer(parts[i].data(), parts[i].size());
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      buffers[i] = asio::buffer(parts[i].data(), parts[i].size());
     error_code ec;
     std::size_t const count = s.socket.write_some(std::span(buffers.data(), parts.size()), ec);
     if (count > 0) core_.written(s.id, count, now());
@@ -232,7 +236,8 @@ void driver::finish(session& s) {
   core_.closed(keep->id, {}, now());
 }
 
-// The timer is only ever moved to earlier: a wake that finds nothing due is cheaper than a system call per event.
+// The timer is only ever moved to earlier: a wake that finds nothing due is cheaper than a system call per
+// event.
 void driver::arm() {
   auto const next = core_.next_deadline();
   if (!next || (armed_ && *armed_ <= *next)) return;

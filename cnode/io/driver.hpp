@@ -1,5 +1,5 @@
-// Carries the node: sockets, timers and lookups on one side, node::core on the other. It decides nothing: it reads,
-// hands in, carries out what the core asks for, and sleeps until the core's next deadline.
+// Carries the node: sockets, timers and lookups on one side, node::core on the other. It decides nothing: it
+// reads, hands in, carries out what the core asks for, and sleeps until the core's next deadline.
 #pragma once
 
 #include "io/asio.hpp"
@@ -17,20 +17,21 @@ namespace remora::io {
 struct driver_options {
   std::uint16_t epmd_port = 4369;
   std::optional<std::uint16_t> peer_port; // without epmd: every node listens on this port
-  base::duration busy_wait{}; // how long to look for what is known to follow before sleeping
+  base::duration busy_wait{};             // how long to look for what is known to follow before sleeping
   base::duration setup_time = std::chrono::seconds(7);
 };
 
 class driver {
 public:
   // `told` hears the effects that only tell.
-  driver(asio::io_context& context, node::core& core, driver_options options, std::function<void(node::effect const&)> told);
+  driver(asio::io_context& context, node::core& core, driver_options options,
+         std::function<void(node::effect const&)> told);
   driver(driver const&) = delete;
   driver& operator=(driver const&) = delete;
 
   void serve(tcp::acceptor acceptor); // accepts from now on
-  void settle();                      // after the core was touched from outside: carries out, flushes, arms the timer
-  void stop();                        // accepts nothing more; open sessions are for the core to hang up
+  void settle(); // after the core was touched from outside: carries out, flushes, arms the timer
+  void stop();   // accepts nothing more; open sessions are for the core to hang up
   bool idle() const { return sessions_.empty(); }
 
 private:

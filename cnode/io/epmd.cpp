@@ -21,9 +21,11 @@ struct answered {
   base::buffer bytes;
   std::string error;
 };
-asio::awaitable<answered> ask(tcp::socket& socket, base::buffer request, std::function<bool(base::bytes_view)> whole) {
+asio::awaitable<answered> ask(tcp::socket& socket, base::buffer request,
+                              std::function<bool(base::bytes_view)> whole) {
   answered out;
-  auto [write_error, written] = co_await asio::async_write(socket, asio::buffer(request.data(), request.size()), as_result);
+  auto [write_error, written] =
+      co_await asio::async_write(socket, asio::buffer(request.data(), request.size()), as_result);
   if (write_error) {
     out.error = write_error.message();
     co_return out;
@@ -88,14 +90,19 @@ asio::awaitable<lookup_result> lookup(std::string node, std::uint16_t epmd_port)
   auto const spoke = epmd.socket.remote_endpoint(ignored).address();
   auto const first = std::find(out.addresses.begin(), out.addresses.end(), spoke);
   if (first != out.addresses.end()) std::rotate(out.addresses.begin(), first, first + 1);
-  auto answer = co_await ask(epmd.socket, dist::epmd::port_request(name),
-                             [](base::bytes_view b) { return dist::epmd::read_port_answer(b, false).has_value(); });
+  auto answer = co_await ask(epmd.socket, dist::epmd::port_request(name), [](base::bytes_view b) {
+    return dist::epmd::read_port_answer(b, false).has_value();
+  });
   auto const port = dist::epmd::read_port_answer(answer.bytes.view(), true);
-  if (!answer.error.empty()) out.error = fmt::format("epmd on {} did not answer: {}", host, answer.error);
+  if (!answer.error.empty())
+    out.error = fmt::format("epmd on {} did not answer: {}", host, answer.error);
   else if (!*port && port->error() == dist::epmd::error::unknown_name)
-    out.error = fmt::format("epmd on {} knows no node {}: it is not running, or under another name", host, name);
-  else if (!*port) out.error = fmt::format("epmd on {}: {}", host, dist::epmd::describe(port->error()));
-  else out.port = **port;
+    out.error =
+        fmt::format("epmd on {} knows no node {}: it is not running, or under another name", host, name);
+  else if (!*port)
+    out.error = fmt::format("epmd on {}: {}", host, dist::epmd::describe(port->error()));
+  else
+    out.port = **port;
   co_return out;
 }
 
@@ -106,11 +113,15 @@ asio::awaitable<names_result> names(std::string host, std::uint16_t epmd_port) {
     out.error = epmd.error;
     co_return out;
   }
-  auto answer = co_await ask(epmd.socket, dist::epmd::names_request(), [](base::bytes_view) { return false; });
+  auto answer =
+      co_await ask(epmd.socket, dist::epmd::names_request(), [](base::bytes_view) { return false; });
   auto list = dist::epmd::read_names_answer(answer.bytes.view());
-  if (!answer.error.empty()) out.error = fmt::format("epmd on {} did not answer: {}", host, answer.error);
-  else if (!list) out.error = fmt::format("epmd on {}: {}", host, dist::epmd::describe(list.error()));
-  else out.names = std::move(*list);
+  if (!answer.error.empty())
+    out.error = fmt::format("epmd on {} did not answer: {}", host, answer.error);
+  else if (!list)
+    out.error = fmt::format("epmd on {}: {}", host, dist::epmd::describe(list.error()));
+  else
+    out.names = std::move(*list);
   co_return out;
 }
 
@@ -120,9 +131,10 @@ std::vector<asio::ip::address> local_addresses() {
 }
 } // namespace
 
-registration::registration(asio::io_context& context, std::string name, std::uint16_t port, std::uint16_t epmd_port,
-                           listener told)
-    : machine_(std::move(name), port), epmd_port_(epmd_port), told_(std::move(told)), socket_(context), timer_(context) {}
+registration::registration(asio::io_context& context, std::string name, std::uint16_t port,
+                           std::uint16_t epmd_port, listener told)
+    : machine_(std::move(name), port), epmd_port_(epmd_port), told_(std::move(told)), socket_(context),
+      timer_(context) {}
 
 void registration::start() {
   std::vector<dist::epmd::registration::effect> effects;

@@ -1,4 +1,5 @@
-// Carries dist/epmd.hpp: one-shot questions to the epmd of any host, and our own registration with the local one.
+// Carries dist/epmd.hpp: one-shot questions to the epmd of any host, and our own registration with the local
+// one.
 #pragma once
 
 #include "dist/epmd.hpp"
@@ -28,14 +29,15 @@ struct names_result {
 };
 asio::awaitable<names_result> names(std::string host, std::uint16_t epmd_port);
 
-// Keeps the node registered. `told` hears registered (with the creation), refused, lost and registered_again; what
-// cannot be reached at the start is unreachable with the reason.
+// Keeps the node registered. `told` hears registered (with the creation), refused, lost and registered_again;
+// what cannot be reached at the start is unreachable with the reason.
 class registration : public std::enable_shared_from_this<registration> {
 public:
   enum class news : std::uint8_t { registered, refused, unreachable, lost, registered_again };
   using listener = std::function<void(news, std::uint32_t creation, std::string const& detail)>;
 
-  registration(asio::io_context& context, std::string name, std::uint16_t port, std::uint16_t epmd_port, listener told);
+  registration(asio::io_context& context, std::string name, std::uint16_t port, std::uint16_t epmd_port,
+               listener told);
   void start();
   void stop();
 

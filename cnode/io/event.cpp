@@ -27,17 +27,23 @@ struct converter {
     return {level::info, "peer_down", text, {{"peer", e.node}, {"reason", e.reason}, {"detail", e.detail}}};
   }
   event operator()(node::handshake_failed const& e) const {
-    return {level::warning, "handshake_failed", text, {{"peer", e.node}, {"reason", e.reason}, {"detail", e.detail}}};
+    return {level::warning,
+            "handshake_failed",
+            text,
+            {{"peer", e.node}, {"reason", e.reason}, {"detail", e.detail}}};
   }
   event operator()(node::dial_failed_notice const& e) const {
     return {level::warning, "dial_failed", text, {{"peer", e.node}, {"reason", e.reason}}};
   }
   event operator()(node::process_crashed const& e) const {
     auto const reason = etf::print(e.reason);
-    return {level::error, "process_crashed", text + ": " + reason, {{"process", e.process}, {"reason", reason}}};
+    return {
+        level::error, "process_crashed", text + ": " + reason, {{"process", e.process}, {"reason", reason}}};
   }
   event operator()(node::output const& e) const { return {level::info, "output", e.text, {}}; }
-  event operator()(node::remote_log const& e) const { return {level_of(e.level), "remote_log", text, {{"peer", e.node}}}; }
+  event operator()(node::remote_log const& e) const {
+    return {level_of(e.level), "remote_log", text, {{"peer", e.node}}};
+  }
 };
 
 } // namespace

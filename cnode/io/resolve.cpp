@@ -37,7 +37,8 @@ asio::awaitable<connected> connect_any(std::vector<asio::ip::address> addresses,
       out.error.clear();
       co_return out;
     }
-    out.error += fmt::format("{}{} port {}: {}", out.error.empty() ? "" : "; ", address.to_string(), port, ec.message());
+    out.error += fmt::format("{}{} port {}: {}", out.error.empty() ? "" : "; ", address.to_string(), port,
+                             ec.message());
   }
   co_return out;
 }

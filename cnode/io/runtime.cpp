@@ -22,7 +22,8 @@ namespace remora {
 namespace {
 
 constexpr std::uint32_t creation_min = 4;
-constexpr auto leave_time = std::chrono::seconds(2); // after that the program ends with connections still open
+constexpr auto leave_time =
+    std::chrono::seconds(2); // after that the program ends with connections still open
 
 std::uint32_t random_creation() {
   return static_cast<std::uint32_t>(creation_min + io::entropy() % (UINT32_MAX - creation_min));
@@ -87,8 +88,9 @@ std::string_view version() { return REMORA_VERSION; }
 
 struct runtime::parts {
   explicit parts(runtime_options o)
-      : options(with_epmd_port(std::move(o))), cookie_problem(find_missing_cookie(options)), core(core_options_of(options)),
-        driver(context, core, driver_options_of(options), [this](node::effect const& e) { tell(io::to_event(e)); }),
+      : options(with_epmd_port(std::move(o))), cookie_problem(find_missing_cookie(options)),
+        core(core_options_of(options)), driver(context, core, driver_options_of(options),
+                                               [this](node::effect const& e) { tell(io::to_event(e)); }),
         signals(context), leave_timer(context), lifeline(context) {}
 
   void tell(io::event const& e) {
@@ -150,8 +152,10 @@ run_result runtime::run() {
     p.begin(random_creation());
   } else {
     if (!p.listen()) return p.result;
-    if (p.options.epmd) p.start_registration();
-    else p.begin(random_creation());
+    if (p.options.epmd)
+      p.start_registration();
+    else
+      p.begin(random_creation());
   }
   p.context.run();
   return p.result;
@@ -159,8 +163,9 @@ run_result runtime::run() {
 
 bool runtime::parts::check() {
   if (!etf::is_atom_text(base::as_bytes(options.name)) || !etf::is_node_name(options.name)) {
-    fail(run_status::bad_name, fmt::format("{} is no node name; a node name is NAME@HOST, at most 255 characters, with one @",
-                                           options.name.empty() ? "the empty string" : options.name));
+    fail(run_status::bad_name,
+         fmt::format("{} is no node name; a node name is NAME@HOST, at most 255 characters, with one @",
+                     options.name.empty() ? "the empty string" : options.name));
     return false;
   }
   if (!cookie_problem.empty()) fail(run_status::no_cookie, cookie_problem);
@@ -171,7 +176,8 @@ bool runtime::parts::listen() {
   boost::system::error_code ec;
   auto const address = listen_address(options, ec);
   if (ec) {
-    fail(run_status::bad_address, fmt::format("--listen {} is no IP address; give one of this machine's", options.listen));
+    fail(run_status::bad_address,
+         fmt::format("--listen {} is no IP address; give one of this machine's", options.listen));
     return false;
   }
   io::tcp::endpoint const endpoint(address, options.port);
@@ -184,7 +190,8 @@ bool runtime::parts::listen() {
     bool const taken = ec == io::asio::error::address_in_use;
     fail(taken ? run_status::address_in_use : run_status::bad_address,
          fmt::format("cannot listen on {} port {}: {}; {}", address.to_string(), options.port, ec.message(),
-                     taken ? "stop what listens there, or choose another --port" : "choose another --listen address"));
+                     taken ? "stop what listens there, or choose another --port"
+                           : "choose another --listen address"));
     return false;
   }
   port = a.local_endpoint().port();
@@ -202,20 +209,24 @@ void runtime::parts::start_registration() {
   registration->start();
 }
 
-void runtime::parts::on_registration(io::registration::news news, std::uint32_t creation, std::string const& detail) {
+void runtime::parts::on_registration(io::registration::news news, std::uint32_t creation,
+                                     std::string const& detail) {
   using what = io::registration::news;
   switch (news) {
   case what::registered: return begin(creation);
   case what::refused:
-    return fail(run_status::name_taken,
-                fmt::format("epmd on port {} refused the name {}: {}; stop the other node, or choose another name",
-                            options.epmd_port, options.name, detail));
+    return fail(
+        run_status::name_taken,
+        fmt::format("epmd on port {} refused the name {}: {}; stop the other node, or choose another name",
+                    options.epmd_port, options.name, detail));
   case what::unreachable:
-    return fail(run_status::no_epmd, fmt::format("no epmd on this machine ({}); start it with `epmd -daemon`, give its "
-                                                 "port with --epmd-port, or run with --no-epmd",
-                                                 detail));
+    return fail(run_status::no_epmd,
+                fmt::format("no epmd on this machine ({}); start it with `epmd -daemon`, give its "
+                            "port with --epmd-port, or run with --no-epmd",
+                            detail));
   case what::lost: return tell({io::level::warning, "epmd_lost", "epmd went away; registering again", {}});
-  case what::registered_again: return tell({io::level::notice, "epmd_back", "registered with epmd again", {}});
+  case what::registered_again:
+    return tell({io::level::notice, "epmd_back", "registered with epmd again", {}});
   }
 }
 
@@ -245,8 +256,8 @@ bool runtime::parts::watch_lifeline() {
   boost::system::error_code ec;
   lifeline.assign(::dup(STDIN_FILENO), ec);
   if (ec) {
-    fail(run_status::bad_lifeline, "--lifeline stdin: standard input is not a pipe, socket or terminal (" + ec.message() +
-                                       "); start it with one that stays open");
+    fail(run_status::bad_lifeline, "--lifeline stdin: standard input is not a pipe, socket or terminal (" +
+                                       ec.message() + "); start it with one that stays open");
     return false;
   }
   io::asio::co_spawn(context, read_lifeline(), io::rethrow);

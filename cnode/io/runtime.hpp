@@ -6,10 +6,10 @@
 //   auto const ended = us.run();
 //   if (ended.status != remora::run_status::left) std::fprintf(stderr, "%s\n", ended.detail.c_str());
 //
-// run() registers with epmd, listens, and serves until SIGTERM, SIGINT, stop(), or the end of its lifeline; then the
-// node leaves the cluster in order: its processes end with `shutdown`, whoever watched them is told, and the
-// connections are closed. It handles SIGTERM and SIGINT from run() on, and ignores SIGPIPE. One thread; none of this
-// may be touched from another. test/examples/calc.cpp is a whole program.
+// run() registers with epmd, listens, and serves until SIGTERM, SIGINT, stop(), or the end of its lifeline;
+// then the node leaves the cluster in order: its processes end with `shutdown`, whoever watched them is told,
+// and the connections are closed. It handles SIGTERM and SIGINT from run() on, and ignores SIGPIPE. One
+// thread; none of this may be touched from another. test/examples/calc.cpp is a whole program.
 #pragma once
 
 #include "io/event.hpp"
@@ -26,18 +26,20 @@ namespace remora {
 
 // What is not given is as on OTP.
 struct runtime_options {
-  std::string name;           // name@host; the host as others reach this machine
-  std::string cookie{};       // empty: as io::find_cookie finds it (REMORA_COOKIE, ~/.erlang.cookie, ..)
-  bool hidden = false;        // not in nodes() of others
-  std::string listen{};       // IP address; empty: loopback for a loopback host, else any
-  std::uint16_t port = 0;     // 0: the system chooses
-  bool accept = true;         // false: nobody can dial this node, and epmd does not know it (clients)
-  bool epmd = true;           // false: every node is assumed on `port`, as with OTP's -erl_epmd_port
-  std::uint16_t epmd_port = 0; // of the epmd here and on every host that is dialled; 0: ERL_EPMD_PORT, else 4369
+  std::string name;       // name@host; the host as others reach this machine
+  std::string cookie{};   // empty: as io::find_cookie finds it (REMORA_COOKIE, ~/.erlang.cookie, ..)
+  bool hidden = false;    // not in nodes() of others
+  std::string listen{};   // IP address; empty: loopback for a loopback host, else any
+  std::uint16_t port = 0; // 0: the system chooses
+  bool accept = true;     // false: nobody can dial this node, and epmd does not know it (clients)
+  bool epmd = true;       // false: every node is assumed on `port`, as with OTP's -erl_epmd_port
+  std::uint16_t epmd_port =
+      0; // of the epmd here and on every host that is dialled; 0: ERL_EPMD_PORT, else 4369
   std::int64_t net_tick_time = 60; // s of silence after which a peer is lost; the same on all nodes
   base::duration net_setup_time = std::chrono::seconds(7); // for a dial, and for each phase of a handshake
-  base::duration busy_wait = std::chrono::microseconds(8); // look so long for the request behind a monitor before sleeping
-  bool lifeline_stdin = false; // leave when standard input ends
+  base::duration busy_wait =
+      std::chrono::microseconds(8); // look so long for the request behind a monitor before sleeping
+  bool lifeline_stdin = false;      // leave when standard input ends
   node::node_limits limits{};
 };
 
@@ -52,7 +54,8 @@ enum class run_status : std::uint8_t {
   bad_lifeline,   // standard input is a file, or closed
 };
 
-// Why run() came back. `detail` is a sentence for people: what was tried, what was found, what to do. Empty for `left`.
+// Why run() came back. `detail` is a sentence for people: what was tried, what was found, what to do. Empty
+// for `left`.
 struct run_result {
   run_status status = run_status::left;
   std::string detail;
@@ -70,9 +73,10 @@ public:
   node::core& node();
   // What others may call here. More can be added at any time, also while it runs.
   node::functions& functions() { return node().functions(); }
-  // Starts a process, before run() or from a process or function while it runs. It first runs in run(). The name is
-  // registered locally: {name, 'calc@host'} for others. A name that is taken aborts: names are the program's own choice
-  // (a process that may lose such a race asks self::register_name). `initial_call` is what process_info and crash reports show.
+  // Starts a process, before run() or from a process or function while it runs. It first runs in run(). The
+  // name is registered locally: {name, 'calc@host'} for others. A name that is taken aborts: names are the
+  // program's own choice (a process that may lose such a race asks self::register_name). `initial_call` is
+  // what process_info and crash reports show.
   etf::pid spawn(node::body run, std::string_view name = {}, std::string_view initial_call = "native") {
     return node().spawn(std::move(run), name, initial_call);
   }
@@ -83,8 +87,8 @@ public:
   };
   // Set before run(). `told` runs once, when the node is registered and others can reach it.
   void on_ready(std::function<void(ready_info const&)> told);
-  // Set before run(). `told` hears what a log would say: peers coming and going, refused handshakes, crashed processes.
-  // The event is valid during the call.
+  // Set before run(). `told` hears what a log would say: peers coming and going, refused handshakes, crashed
+  // processes. The event is valid during the call.
   void on_event(std::function<void(io::event const&)> told);
 
   // Blocks until the node has left, or could not start. Once per object.

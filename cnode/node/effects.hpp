@@ -1,5 +1,5 @@
-// What the node asks of its driver, and what it tells it. Values: the trace in production, in a failing test and in the
-// simulator is the same text.
+// What the node asks of its driver, and what it tells it. Values: the trace in production, in a failing test
+// and in the simulator is the same text.
 #pragma once
 
 #include "etf/term.hpp"
@@ -60,8 +60,8 @@ struct remote_log { // a log event of a process with our group leader
   std::string node;
 };
 
-using effect = std::variant<dial, hang_up, resume_reading, peer_up, peer_down, handshake_failed, dial_failed_notice,
-                            process_crashed, output, remote_log>;
+using effect = std::variant<dial, hang_up, resume_reading, peer_up, peer_down, handshake_failed,
+                            dial_failed_notice, process_crashed, output, remote_log>;
 
 std::string describe(effect const& e); // one line
 

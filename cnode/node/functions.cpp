@@ -8,7 +8,8 @@ void functions::add(std::string_view module, std::string_view name, std::size_t 
   table_.insert_or_assign(key{std::string(module), std::string(name), arity}, std::move(f));
 }
 
-native_function const* functions::find(std::string_view module, std::string_view name, std::size_t arity) const {
+native_function const* functions::find(std::string_view module, std::string_view name,
+                                       std::size_t arity) const {
   auto const found = table_.find(borrowed_key{module, name, arity});
   return found != table_.end() ? &found->second : nullptr;
 }

@@ -7,9 +7,9 @@
 //     }
 //   });
 //
-// The body runs when a message that it waits for has come, one process at a time, until it waits again: it must not
-// block. It ends by returning (reason normal), by me.exit(reason), or when an exit signal kills it, and then its links
-// and watchers are told, on this node and on others, as OTP tells them.
+// The body runs when a message that it waits for has come, one process at a time, until it waits again: it
+// must not block. It ends by returning (reason normal), by me.exit(reason), or when an exit signal kills it,
+// and then its links and watchers are told, on this node and on others, as OTP tells them.
 #pragma once
 
 #include "base/result.hpp"
@@ -44,9 +44,9 @@ struct destination {
   etf::atom name;
   etf::atom node; // with a name; empty is this node
 
-  destination(etf::pid p) : pid(std::move(p)) {}                                         // NOLINT: so meant
-  destination(std::string_view local_name) : name(local_name) {}                         // NOLINT
-  destination(char const* local_name) : name(local_name) {}                              // NOLINT
+  destination(etf::pid p) : pid(std::move(p)) {}                 // NOLINT: so meant
+  destination(std::string_view local_name) : name(local_name) {} // NOLINT
+  destination(char const* local_name) : name(local_name) {}      // NOLINT
   destination(std::string_view a_name, std::string_view a_node) : name(a_name), node(a_node) {}
 };
 // A pid, an atom, or {Name, Node}; nullopt for any other term.
@@ -55,10 +55,12 @@ std::optional<destination> as_destination(etf::view term);
 enum class send_status : std::uint8_t {
   sent,
   busy,    // sent, but the peer is behind: wait for writable() before sending more
-  dropped, // no connection, and none may be opened; or the peer's outbox is full and its connection is given up
+  dropped, // no connection, and none may be opened; or the peer's outbox is full and its connection is given
+           // up
 };
 
-// Why a call has no answer. The reasons are OTP's: timeout, noproc, {nodedown, Node}, or what the server died of.
+// Why a call has no answer. The reasons are OTP's: timeout, noproc, {nodedown, Node}, or what the server died
+// of.
 class call_failure {
 public:
   call_failure() = default; // declared, so that a term alone does not make one
@@ -81,17 +83,18 @@ struct spawn_options {
   bool monitor = false;
 };
 
-// What a running process may do. Cheap to copy, valid as long as the process lives: keep it inside the process.
-// Whatever takes a timeout counts from the call, on the node's clock. The names and reasons are OTP's.
+// What a running process may do. Cheap to copy, valid as long as the process lives: keep it inside the
+// process. Whatever takes a timeout counts from the call, on the node's clock. The names and reasons are
+// OTP's.
 class self {
 public:
   self(core& node, process& p) : node_(&node), process_(&p) {}
 
-  etf::pid const& pid() const;            // valid as long as the process
+  etf::pid const& pid() const; // valid as long as the process
   core& node() const { return *node_; }
 
-  // The next message, or the first that `wanted` accepts; the others stay in order. With a timeout: nullopt after it.
-  // `wanted` sees each message at most once per wait, and must not keep the view.
+  // The next message, or the first that `wanted` accepts; the others stay in order. With a timeout: nullopt
+  // after it. `wanted` sees each message at most once per wait, and must not keep the view.
   using pattern = std::function<bool(etf::view)>;
   class receive_awaiter;
   class timed_receive_awaiter;
@@ -99,52 +102,57 @@ public:
   timed_receive_awaiter receive_within(base::duration timeout, pattern wanted = {});
   task<> sleep(base::duration time); // messages stay in the mailbox meanwhile
 
-  // `!`: dials the destination's node if need be and comes back at once. What cannot be delivered is dropped without a
-  // word, as on OTP: a process or name that is not there is no error.
+  // `!`: dials the destination's node if need be and comes back at once. What cannot be delivered is dropped
+  // without a word, as on OTP: a process or name that is not there is no error.
   send_status send(destination const& to, etf::term const& message);
   class writable_awaiter;
   writable_awaiter writable(etf::atom const& peer); // until it is not busy, or not connected
   task<bool> connect(etf::atom peer);               // dials if need be; false when there is no connection
 
-  // gen_server:call/3 and cast/2 towards any process of the cluster. Failures: timeout, noproc, {nodedown, Node}, or what
-  // the server died of before it answered. An answer that comes later than `timeout` is never seen.
+  // gen_server:call/3 and cast/2 towards any process of the cluster. Failures: timeout, noproc, {nodedown,
+  // Node}, or what the server died of before it answered. An answer that comes later than `timeout` is never
+  // seen.
   task<call_result> call(destination to, etf::term request, base::duration timeout);
   send_status cast(destination const& to, etf::view request);
   void reply(caller const& to, etf::term const& answer);
-  // A term of the message that a server handles, to be kept beyond the handler: shared if it is large, else copied.
+  // A term of the message that a server handles, to be kept beyond the handler: shared if it is large, else
+  // copied.
   etf::term keep(etf::view part) const;
 
-  // erpc:call/5: runs a function over there. `arguments` is a proper list. The failure's reason is the class and reason
-  // that erpc:call/5 raises: {throw, T}, {exit, {exception, R}}, {error, {exception, R, Stack}},
+  // erpc:call/5: runs a function over there. `arguments` is a proper list. The failure's reason is the class
+  // and reason that erpc:call/5 raises: {throw, T}, {exit, {exception, R}}, {error, {exception, R, Stack}},
   // {error, {erpc, noconnection | timeout | ..}}.
   task<call_result> rpc(etf::atom peer, std::string module, std::string function, etf::term arguments,
                         base::duration timeout);
   // spawn/4 over there: its pid, or why there is none (noconnection, badopt, timeout, ..).
-  task<base::result<etf::pid, call_failure>> spawn_at(etf::atom peer, std::string module, std::string function,
-                                                      etf::term arguments, spawn_options options, base::duration timeout);
+  task<base::result<etf::pid, call_failure>> spawn_at(etf::atom peer, std::string module,
+                                                      std::string function, etf::term arguments,
+                                                      spawn_options options, base::duration timeout);
   // spawn_request/5: the answer comes as {spawn_reply, Ref, ok, Pid} or {spawn_reply, Ref, error, Reason}.
   etf::reference spawn_request(etf::atom const& peer, std::string_view module, std::string_view function,
                                etf::view arguments, spawn_options options);
 
-  // A process of this node, of the same group leader. With options.monitor and `monitor` given, its reference is there.
+  // A process of this node, of the same group leader. With options.monitor and `monitor` given, its reference
+  // is there.
   etf::pid spawn(node::body run, spawn_options options = {}, etf::reference* monitor = nullptr);
   void link(etf::pid const& other);
   void unlink(etf::pid const& other);
-  // {'DOWN', Ref, process, Object, Reason} arrives once: when it ends, with noproc when it is not there, or with
-  // noconnection when its node is lost or cannot be reached. Object is the pid, or {Name, Node}. With `alias` the
-  // reference is also an address, valid until the 'DOWN' or demonitor.
+  // {'DOWN', Ref, process, Object, Reason} arrives once: when it ends, with noproc when it is not there, or
+  // with noconnection when its node is lost or cannot be reached. Object is the pid, or {Name, Node}. With
+  // `alias` the reference is also an address, valid until the 'DOWN' or demonitor.
   etf::reference monitor(destination const& other, bool alias = false);
-  void demonitor(etf::reference const& ref, bool flush = true); // flush: also forgets a 'DOWN' that has arrived
-  void exit_other(etf::pid const& other, etf::view reason);     // exit/2
-  [[noreturn]] void exit(etf::term reason);                     // exit/1, by an exception: pass it on
-  [[noreturn]] void exit(std::string_view reason);              // with an atom
-  void end_with(etf::term reason); // of its end when the body returns; `normal` without it
-  void trap_exit(bool on);         // exit signals become {'EXIT', Pid, Reason} messages
+  void demonitor(etf::reference const& ref,
+                 bool flush = true);                        // flush: also forgets a 'DOWN' that has arrived
+  void exit_other(etf::pid const& other, etf::view reason); // exit/2
+  [[noreturn]] void exit(etf::term reason);                 // exit/1, by an exception: pass it on
+  [[noreturn]] void exit(std::string_view reason);          // with an atom
+  void end_with(etf::term reason);           // of its end when the body returns; `normal` without it
+  void trap_exit(bool on);                   // exit signals become {'EXIT', Pid, Reason} messages
   bool register_name(std::string_view name); // false: taken, or this process has one
   void unregister_name();
   etf::pid const& leader() const; // the group leader
   void set_leader(etf::pid leader);
-  void monitor_nodes(bool on);    // {nodeup, Node} and {nodedown, Node} messages from now on
+  void monitor_nodes(bool on); // {nodeup, Node} and {nodedown, Node} messages from now on
 
   // io:put_chars to the group leader: waits for its answer, as OTP does. False when it is gone.
   task<bool> print(std::string utf8);

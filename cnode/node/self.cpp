@@ -33,7 +33,11 @@ bool self::receive_awaiter::await_ready() {
 }
 
 void self::receive_awaiter::await_suspend(std::coroutine_handle<> caller) {
-  me_.raw().waiting = {.for_what = waiting::what::message, .pattern = &pattern_, .message = &message_, .peer = {}, .resume = caller};
+  me_.raw().waiting = {.for_what = waiting::what::message,
+                       .pattern = &pattern_,
+                       .message = &message_,
+                       .peer = {},
+                       .resume = caller};
 }
 
 bool self::timed_receive_awaiter::await_ready() {
@@ -42,7 +46,11 @@ bool self::timed_receive_awaiter::await_ready() {
 }
 
 void self::timed_receive_awaiter::await_suspend(std::coroutine_handle<> caller) {
-  me_.raw().waiting = {.for_what = waiting::what::message, .pattern = &pattern_, .message = &message_, .peer = {}, .resume = caller};
+  me_.raw().waiting = {.for_what = waiting::what::message,
+                       .pattern = &pattern_,
+                       .message = &message_,
+                       .peer = {},
+                       .resume = caller};
   me_.node().set_deadline(me_.raw(), me_.node().now() + timeout_);
 }
 
@@ -60,7 +68,11 @@ bool self::writable_awaiter::await_ready() {
 }
 
 void self::writable_awaiter::await_suspend(std::coroutine_handle<> caller) {
-  me_.raw().waiting = {.for_what = waiting::what::writable, .pattern = nullptr, .message = nullptr, .peer = peer_, .resume = caller};
+  me_.raw().waiting = {.for_what = waiting::what::writable,
+                       .pattern = nullptr,
+                       .message = nullptr,
+                       .peer = peer_,
+                       .resume = caller};
   me_.node().find_peer(peer_.text())->waiting_writable.push_back(me_.raw().id);
 }
 
@@ -72,7 +84,11 @@ struct connected_awaiter {
   std::vector<local_id>& waiters;
   bool await_ready() const { return false; }
   void await_suspend(std::coroutine_handle<> caller) {
-    p.waiting = {.for_what = waiting::what::connected, .pattern = nullptr, .message = nullptr, .peer = {}, .resume = caller};
+    p.waiting = {.for_what = waiting::what::connected,
+                 .pattern = nullptr,
+                 .message = nullptr,
+                 .peer = {},
+                 .resume = caller};
     waiters.push_back(p.id);
   }
   void await_resume() const {}
@@ -92,12 +108,15 @@ task<bool> self::connect(etf::atom peer_name) {
 
 namespace {
 
-constexpr std::size_t shared_bytes_min = 16U << 10U; // smaller terms are copied: sharing would keep the rest alive
+constexpr std::size_t shared_bytes_min =
+    16U << 10U; // smaller terms are copied: sharing would keep the rest alive
 
 void send_control(etf::builder& b, peer const& p, etf::pid const& from, etf::pid const& to) {
   bool const sender = p.where != peer::state::up || (p.flags & dist::flag::send_sender) != 0;
-  if (sender) dist::write::send_sender(b, from, to);
-  else dist::write::send(b, to);
+  if (sender)
+    dist::write::send_sender(b, from, to);
+  else
+    dist::write::send(b, to);
 }
 
 } // namespace
@@ -109,12 +128,13 @@ send_status self::send(destination const& to, etf::term const& message) {
     if (p != nullptr) node_->deliver(*p, message);
     return send_status::sent;
   }
-  return node_->signal_to(node.text(), process_->id, true,
-                          [&](etf::builder& b, peer const& p) {
-                            if (!to.pid) return dist::write::reg_send(b, process_->pid, to.name.text());
-                            send_control(b, p, process_->pid, *to.pid);
-                          },
-                          message);
+  return node_->signal_to(
+      node.text(), process_->id, true,
+      [&](etf::builder& b, peer const& p) {
+        if (!to.pid) return dist::write::reg_send(b, process_->pid, to.name.text());
+        send_control(b, p, process_->pid, *to.pid);
+      },
+      message);
 }
 
 send_status self::cast(destination const& to, etf::view request) {
@@ -147,7 +167,8 @@ dist::payload reply_message(etf::view tag, etf::term const& answer) {
 
 } // namespace
 
-// gen:reply/2. Tag [alias|Ref] or [[alias|Ref]|_]: to the alias; any other tag: to the caller. Always {Tag, Reply}.
+// gen:reply/2. Tag [alias|Ref] or [[alias|Ref]|_]: to the alias; any other tag: to the caller. Always {Tag,
+// Reply}.
 void self::reply(caller const& to, etf::term const& answer) {
   auto const from = to.from->tuple<2>();
   if (!from) return;
@@ -163,12 +184,13 @@ void self::reply(caller const& to, etf::term const& answer) {
     if (p != nullptr) node_->deliver(*p, etf::make(etf::tup(tag, answer)));
     return;
   }
-  node_->signal_to(node.text(), process_->id, false,
-                   [&](etf::builder& b, peer const& p) {
-                     if (alias) return dist::write::alias_send(b, process_->pid, *alias);
-                     send_control(b, p, process_->pid, *receiver);
-                   },
-                   reply_message(tag, answer));
+  node_->signal_to(
+      node.text(), process_->id, false,
+      [&](etf::builder& b, peer const& p) {
+        if (alias) return dist::write::alias_send(b, process_->pid, *alias);
+        send_control(b, p, process_->pid, *receiver);
+      },
+      reply_message(tag, answer));
 }
 
 // Calls.
@@ -202,8 +224,8 @@ task<call_result> self::call(destination to, etf::term request, base::duration t
   co_return call_failure::because(etf::make(etf::tup(etf::am("nodedown"), node)));
 }
 
-etf::reference self::spawn_request(etf::atom const& peer_name, std::string_view module, std::string_view function,
-                                   etf::view arguments, spawn_options options) {
+etf::reference self::spawn_request(etf::atom const& peer_name, std::string_view module,
+                                   std::string_view function, etf::view arguments, spawn_options options) {
   auto const ref = node_->new_reference();
   std::vector<etf::term> flags;
   if (options.monitor) flags.push_back(etf::make(etf::am("monitor")));
@@ -221,7 +243,8 @@ etf::reference self::spawn_request(etf::atom const& peer_name, std::string_view 
       etf::term(arguments));
   if (status == send_status::dropped && node_->find_peer(peer_name.text()) == nullptr) {
     process_->spawns.erase(ref);
-    node_->deliver(*process_, etf::make(etf::tup(etf::am("spawn_reply"), ref, etf::am("error"), etf::am("noconnection"))));
+    node_->deliver(*process_, etf::make(etf::tup(etf::am("spawn_reply"), ref, etf::am("error"),
+                                                 etf::am("noconnection"))));
   }
   return ref;
 }
@@ -250,31 +273,38 @@ call_result erpc_outcome(etf::view reason, etf::view result_ref) {
     if (ref == result_ref) {
       if (how.is_atom("return")) return etf::term(value);
       if (how.is_atom("throw")) return call_failure::because(etf::make(etf::tup(etf::am("throw"), value)));
-      if (how.is_atom("exit")) return call_failure::because(etf::make(etf::tup(etf::am("exit"), etf::tup(etf::am("exception"), value))));
+      if (how.is_atom("exit"))
+        return call_failure::because(
+            etf::make(etf::tup(etf::am("exit"), etf::tup(etf::am("exception"), value))));
       if (how.is_atom("error")) return call_failure::because(etf::make(etf::tup(etf::am("error"), value)));
     }
   }
   if (arity == 4U) {
     auto const [ref, how, error, stack] = *reason.tuple<4>();
     if (ref == result_ref && how.is_atom("error"))
-      return call_failure::because(etf::make(etf::tup(etf::am("error"), etf::tup(etf::am("exception"), error, stack))));
+      return call_failure::because(
+          etf::make(etf::tup(etf::am("error"), etf::tup(etf::am("exception"), error, stack))));
   }
-  if (reason.is_atom("noconnection")) return call_failure::because(etf::make(etf::tup(etf::am("error"), erpc_error(reason))));
+  if (reason.is_atom("noconnection"))
+    return call_failure::because(etf::make(etf::tup(etf::am("error"), erpc_error(reason))));
   return call_failure::because(etf::make(etf::tup(etf::am("exit"), etf::tup(etf::am("signal"), reason))));
 }
 
 } // namespace
 
-task<call_result> self::rpc(etf::atom peer_name, std::string module, std::string function, etf::term arguments,
-                            base::duration timeout) {
+task<call_result> self::rpc(etf::atom peer_name, std::string module, std::string function,
+                            etf::term arguments, base::duration timeout) {
   auto const result_ref = etf::make(node_->new_reference());
   auto const list = etf::make(etf::lst(*result_ref, etf::am(module), etf::am(function), *arguments));
   auto const req = spawn_request(peer_name, "erpc", "execute_call", list, {.link = false, .monitor = true});
   auto const req_term = etf::make(req);
   auto const started = node_->now();
-  auto const failed = [](etf::view what) { return call_failure::because(etf::make(etf::tup(etf::am("error"), erpc_error(what)))); };
+  auto const failed = [](etf::view what) {
+    return call_failure::because(etf::make(etf::tup(etf::am("error"), erpc_error(what))));
+  };
   auto const timed_out = etf::make(etf::am("timeout"));
-  auto const reply = co_await receive_within(timeout, [&](etf::view m) { return is_spawn_reply(m, *req_term); });
+  auto const reply =
+      co_await receive_within(timeout, [&](etf::view m) { return is_spawn_reply(m, *req_term); });
   if (!reply) {
     process_->spawns.erase(req);
     co_return failed(timed_out);
@@ -290,12 +320,13 @@ task<call_result> self::rpc(etf::atom peer_name, std::string module, std::string
   co_return erpc_outcome((*(*down)->tuple<5>())[4], *result_ref);
 }
 
-task<base::result<etf::pid, call_failure>> self::spawn_at(etf::atom peer_name, std::string module, std::string function,
-                                                          etf::term arguments, spawn_options options,
-                                                          base::duration timeout) {
+task<base::result<etf::pid, call_failure>> self::spawn_at(etf::atom peer_name, std::string module,
+                                                          std::string function, etf::term arguments,
+                                                          spawn_options options, base::duration timeout) {
   auto const req = spawn_request(peer_name, module, function, *arguments, options);
   auto const req_term = etf::make(req);
-  auto const reply = co_await receive_within(timeout, [&](etf::view m) { return is_spawn_reply(m, *req_term); });
+  auto const reply =
+      co_await receive_within(timeout, [&](etf::view m) { return is_spawn_reply(m, *req_term); });
   if (!reply) {
     process_->spawns.erase(req);
     co_return call_failure::because(etf::make(etf::am("timeout")));
@@ -339,14 +370,17 @@ void self::demonitor(etf::reference const& ref, bool flush) {
 
 void self::exit_other(etf::pid const& other, etf::view reason) {
   if (other.node == node_->name_) {
-    if (auto* const p = node_->find_process(other)) node_->kill_or_deliver_exit(*p, process_->pid, etf::term(reason), false);
+    if (auto* const p = node_->find_process(other))
+      node_->kill_or_deliver_exit(*p, process_->pid, etf::term(reason), false);
     return;
   }
   auto const* const p = node_->find_peer(other.node.text());
-  bool const payload = p == nullptr || p->where != peer::state::up || (p->flags & dist::flag::exit_payload) != 0;
-  node_->signal_to(other.node.text(), process_->id, true,
-                   [&](etf::builder& b, peer const&) { dist::write::exit2(b, process_->pid, other, reason, payload); },
-                   payload ? etf::term(reason) : etf::term());
+  bool const payload =
+      p == nullptr || p->where != peer::state::up || (p->flags & dist::flag::exit_payload) != 0;
+  node_->signal_to(
+      other.node.text(), process_->id, true,
+      [&](etf::builder& b, peer const&) { dist::write::exit2(b, process_->pid, other, reason, payload); },
+      payload ? etf::term(reason) : etf::term());
 }
 
 void self::exit(etf::term reason) { throw exit_process{std::move(reason)}; }
@@ -357,7 +391,8 @@ void self::trap_exit(bool on) { process_->trap_exit = on; }
 void self::monitor_nodes(bool on) { process_->node_monitor = on; }
 
 bool self::register_name(std::string_view name) {
-  if (!process_->name.empty() || node_->names_.contains(name) || name.empty() || name == "undefined") return false;
+  if (!process_->name.empty() || node_->names_.contains(name) || name.empty() || name == "undefined")
+    return false;
   process_->name = etf::atom(name);
   node_->names_.emplace(process_->name, process_->id);
   return true;

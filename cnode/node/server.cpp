@@ -68,12 +68,14 @@ private:
     me_.reply(from, make(tup(am("error"), tup(am("unknown_system_msg"), request))));
   }
 
-  // sys:get_state/1: OTP 27 wants {ok, State}; OTP 25 shows whatever comes, and its own servers answer the bare State.
-  // Their requests differ only in the length of the alias in the tag [alias|Ref]: 3 words from 25, 5 from 27.
+  // sys:get_state/1: OTP 27 wants {ok, State}; OTP 25 shows whatever comes, and its own servers answer the
+  // bare State. Their requests differ only in the length of the alias in the tag [alias|Ref]: 3 words from
+  // 25, 5 from 27.
   etf::term state_for(caller const& from) const {
     auto list = (*from.from->tuple<2>())[1].list();
     if (list && list->next() && list->left() == 0)
-      if (auto const alias = list->tail().as_reference(); alias && alias->count <= 3) return behaviour_.state();
+      if (auto const alias = list->tail().as_reference(); alias && alias->count <= 3)
+        return behaviour_.state();
     return make(tup(am("ok"), behaviour_.state()));
   }
 
@@ -85,8 +87,8 @@ private:
     auto const data = make(tup(am("data"), lst(tup(etf::str("State"), behaviour_.state()))));
     auto const header = make(tup(am("header"), etf::str(title)));
     return make(tup(am("status"), me_.pid(), tup(am("module"), am("gen_server")),
-                    lst(std::vector<int>{}, am(suspended_ ? "suspended" : "running"), me_.pid(), std::vector<int>{},
-                        lst(header, tup(am("data"), std::vector<int>{}), data))));
+                    lst(std::vector<int>{}, am(suspended_ ? "suspended" : "running"), me_.pid(),
+                        std::vector<int>{}, lst(header, tup(am("data"), std::vector<int>{}), data))));
   }
 
   self me_;
@@ -104,7 +106,8 @@ void stopped(self me, server& behaviour, etf::term const& reason) {
   behaviour.terminate(me, reason);
   if (!abnormal(reason)) return;
   auto const& p = me.raw();
-  me.node().tell(process_crashed{.process = p.name.empty() ? p.initial_call : std::string(p.name.text()), .reason = reason});
+  me.node().tell(process_crashed{.process = p.name.empty() ? p.initial_call : std::string(p.name.text()),
+                                 .reason = reason});
 }
 
 } // namespace

@@ -1,6 +1,7 @@
-// A coroutine of a native process: started by whoever awaits it, owned by its task object, resumed only by the node.
-// Destroying the task destroys the coroutine and all that it awaits, which is how a process is killed.
-// No threads and no Asio: time and messages come from the node, so processes run in the simulator as they are.
+// A coroutine of a native process: started by whoever awaits it, owned by its task object, resumed only by
+// the node. Destroying the task destroys the coroutine and all that it awaits, which is how a process is
+// killed. No threads and no Asio: time and messages come from the node, so processes run in the simulator as
+// they are.
 #pragma once
 
 #include "base/check.hpp"
@@ -12,7 +13,8 @@
 
 namespace remora::node {
 
-template <class T = void> class task;
+template <class T = void>
+class task;
 
 namespace detail {
 
@@ -23,7 +25,8 @@ struct promise_base {
   std::suspend_always initial_suspend() noexcept { return {}; }
   struct resume_continuation {
     bool await_ready() noexcept { return false; }
-    template <class Promise> std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> ended) noexcept {
+    template <class Promise>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> ended) noexcept {
       auto const next = ended.promise().continuation;
       return next ? next : std::noop_coroutine();
     }
@@ -33,17 +36,22 @@ struct promise_base {
   void unhandled_exception() { error = std::current_exception(); }
 };
 
-template <class T> struct promise : promise_base {
+template <class T>
+struct promise : promise_base {
   std::optional<T> value;
   task<T> get_return_object();
-  template <class U> void return_value(U&& result) { value.emplace(std::forward<U>(result)); }
+  template <class U>
+  void return_value(U&& result) {
+    value.emplace(std::forward<U>(result));
+  }
   T take() {
     if (error) std::rethrow_exception(error);
     return std::move(*value);
   }
 };
 
-template <> struct promise<void> : promise_base {
+template <>
+struct promise<void> : promise_base {
   task<void> get_return_object();
   void return_void() {}
   void take() {
@@ -53,7 +61,8 @@ template <> struct promise<void> : promise_base {
 
 } // namespace detail
 
-template <class T> class [[nodiscard]] task {
+template <class T>
+class [[nodiscard]] task {
 public:
   using promise_type = detail::promise<T>;
 
@@ -92,7 +101,8 @@ private:
 };
 
 namespace detail {
-template <class T> task<T> promise<T>::get_return_object() {
+template <class T>
+task<T> promise<T>::get_return_object() {
   return task<T>(std::coroutine_handle<promise>::from_promise(*this));
 }
 inline task<void> promise<void>::get_return_object() {

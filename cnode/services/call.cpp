@@ -13,7 +13,8 @@ bool proper_list(etf::view term, std::size_t& length) {
   auto list = term.list();
   if (!list) return false;
   length = list->left();
-  while (list->next()) {}
+  while (list->next()) {
+  }
   return list->tail().what() == etf::kind::nil;
 }
 
@@ -22,12 +23,17 @@ etf::term stack_of(etf::atom const& module, etf::atom const& function, etf::view
   return make(lst(tup(module, function, arguments, std::vector<int>{})));
 }
 
-// Made by functions, not in braces within the coroutine: GCC 12 destroys the parts of such an aggregate twice.
+// Made by functions, not in braces within the coroutine: GCC 12 destroys the parts of such an aggregate
+// twice.
 outcome error_of(etf::term reason, etf::term stack) {
   return {.ended = outcome::how::error, .value = std::move(reason), .stack = std::move(stack)};
 }
-outcome returned(etf::term value) { return {.ended = outcome::how::returned, .value = std::move(value), .stack = {}}; }
-outcome exited(etf::term reason) { return {.ended = outcome::how::exit, .value = std::move(reason), .stack = {}}; }
+outcome returned(etf::term value) {
+  return {.ended = outcome::how::returned, .value = std::move(value), .stack = {}};
+}
+outcome exited(etf::term reason) {
+  return {.ended = outcome::how::exit, .value = std::move(reason), .stack = {}};
+}
 
 outcome raised_outcome(node::raised const& r, etf::term stack) {
   switch (r.how) {

@@ -1,4 +1,5 @@
-// The functions that come with the node. Those of erlang answer with OTP's shapes, for what a native node has.
+// The functions that come with the node. Those of erlang answer with OTP's shapes, for what a native node
+// has.
 #include "services/parts.hpp"
 
 #include <fmt/format.h>
@@ -29,7 +30,8 @@ std::optional<etf::term> process_item(node::process const& p, std::string_view k
   auto const pair = [&](auto const& value) { return make(tup(am(key), value)); };
   if (key == "registered_name") return p.name.empty() ? make(std::vector<int>{}) : pair(p.name);
   if (key == "message_queue_len") return pair(p.mailbox.size());
-  if (key == "status") return pair(am(p.waiting.for_what == node::waiting::what::message ? "waiting" : "running"));
+  if (key == "status")
+    return pair(am(p.waiting.for_what == node::waiting::what::message ? "waiting" : "running"));
   if (key == "group_leader") return pair(p.leader);
   if (key == "trap_exit") return pair(p.trap_exit);
   if (key == "memory") return pair(sizeof(node::process) + p.mailbox_bytes);
@@ -67,8 +69,9 @@ std::optional<etf::term> process_item(node::process const& p, std::string_view k
   return std::nullopt;
 }
 
-constexpr std::string_view process_keys[] = {"current_function", "initial_call", "status",       "message_queue_len",
-                                             "links",            "trap_exit",    "group_leader", "memory"};
+constexpr std::string_view process_keys[] = {"current_function",  "initial_call", "status",
+                                             "message_queue_len", "links",        "trap_exit",
+                                             "group_leader",      "memory"};
 
 node::process* local_process(node::core& node, etf::pid const& pid) {
   if (pid.node != node.name()) node::raise_error("badarg"); // as OTP for pids of other nodes
@@ -114,7 +117,8 @@ etf::term system_info(node::core& node, about const& program, etf::view key) {
   if (*name == "wordsize") return make(sizeof(void*));
   if (*name == "schedulers" || *name == "schedulers_online") return make(1);
   if (*name == "dist_buf_busy_limit") return make(node.options().limits.connection.out.high_mark);
-  if (*name == "start_time") return make(std::chrono::nanoseconds(node.started_at().time_since_epoch()).count());
+  if (*name == "start_time")
+    return make(std::chrono::nanoseconds(node.started_at().time_since_epoch()).count());
   node::raise_error("badarg");
 }
 
@@ -123,12 +127,18 @@ etf::term nodes_of(node::core& node, etf::view kinds) {
   bool hidden = false;
   bool self = false;
   auto const add = [&](etf::view kind) {
-    if (kind.is_atom("visible")) visible = true;
-    else if (kind.is_atom("hidden")) hidden = true;
-    else if (kind.is_atom("connected")) visible = hidden = true;
-    else if (kind.is_atom("this")) self = true;
-    else if (kind.is_atom("known")) visible = hidden = self = true;
-    else node::raise_error("badarg");
+    if (kind.is_atom("visible"))
+      visible = true;
+    else if (kind.is_atom("hidden"))
+      hidden = true;
+    else if (kind.is_atom("connected"))
+      visible = hidden = true;
+    else if (kind.is_atom("this"))
+      self = true;
+    else if (kind.is_atom("known"))
+      visible = hidden = self = true;
+    else
+      node::raise_error("badarg");
   };
   if (auto list = kinds.list()) {
     while (auto const kind = list->next()) add(*kind);
@@ -148,7 +158,8 @@ node::task<etf::term> ping(node::self me, etf::term arguments) {
   auto const peer = etf::atom(*name);
   if (!co_await me.connect(peer)) co_return make(am("pang"));
   auto const request = make(tup(am("is_auth"), me.node().name()));
-  auto const answer = co_await me.call(node::destination("net_kernel", peer.text()), request, std::chrono::seconds(7));
+  auto const answer =
+      co_await me.call(node::destination("net_kernel", peer.text()), request, std::chrono::seconds(7));
   if (answer.has_value() && (*answer)->is_atom("yes")) co_return make(am("pong"));
   me.node().disconnect(peer.text(), "ping_failed");
   co_return make(am("pang"));
@@ -156,13 +167,18 @@ node::task<etf::term> ping(node::self me, etf::term arguments) {
 
 etf::term counters_map(node::core& node, about const& program) {
   auto const& c = node.counts();
-  std::pair<std::string_view, std::uint64_t> const all[] = {
-      {"signals_in", c.signals_in},          {"signals_out", c.signals_out},
-      {"bytes_in", c.bytes_in},              {"bytes_out", c.bytes_out},
-      {"connections", c.connections},        {"handshakes_failed", c.handshakes_failed},
-      {"dials_failed", c.dials_failed},      {"frames_refused", c.frames_refused},
-      {"spawned", c.spawned},                {"processes", node.process_count()},
-      {"outbox_bytes", node.outbox_bytes()}, {"resident_bytes", program.resident_bytes()}};
+  std::pair<std::string_view, std::uint64_t> const all[] = {{"signals_in", c.signals_in},
+                                                            {"signals_out", c.signals_out},
+                                                            {"bytes_in", c.bytes_in},
+                                                            {"bytes_out", c.bytes_out},
+                                                            {"connections", c.connections},
+                                                            {"handshakes_failed", c.handshakes_failed},
+                                                            {"dials_failed", c.dials_failed},
+                                                            {"frames_refused", c.frames_refused},
+                                                            {"spawned", c.spawned},
+                                                            {"processes", node.process_count()},
+                                                            {"outbox_bytes", node.outbox_bytes()},
+                                                            {"resident_bytes", program.resident_bytes()}};
   etf::builder b;
   b.map(std::size(all));
   for (auto const& [name, value] : all) b.atom(name).unsigned_integer(value);
@@ -176,7 +192,8 @@ etf::term status_map(node::core& node, about const& program) {
   b.atom("version").binary(program.version);
   b.atom("creation").unsigned_integer(node.creation());
   b.atom("hidden").boolean(node.options().hidden);
-  b.atom("uptime_ms").integer(std::chrono::duration_cast<std::chrono::milliseconds>(node.now() - node.started_at()).count());
+  b.atom("uptime_ms")
+      .integer(std::chrono::duration_cast<std::chrono::milliseconds>(node.now() - node.started_at()).count());
   b.atom("visible").copy(atoms(node.peers(true, false)));
   b.atom("hidden_peers").copy(atoms(node.peers(false, true)));
   b.atom("processes").unsigned_integer(node.process_count());
@@ -200,7 +217,8 @@ void install_functions(node::core& node, about const& program) {
   f.add("erlang", "processes", [&n] { return n.processes(); });
   f.add("erlang", "is_process_alive", [&n](etf::pid const& pid) { return local_process(n, pid) != nullptr; });
   f.add("erlang", "process_info", [&n](etf::pid const& pid) { return process_info(n, pid); });
-  f.add("erlang", "process_info", [&n](etf::pid const& pid, etf::view keys) { return process_info_of(n, pid, keys); });
+  f.add("erlang", "process_info",
+        [&n](etf::pid const& pid, etf::view keys) { return process_info_of(n, pid, keys); });
   f.add("erlang", "system_info", [&n, program](etf::view key) { return system_info(n, program, key); });
   f.add("erlang", "memory", [program] {
     auto const bytes = program.resident_bytes();

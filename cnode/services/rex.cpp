@@ -1,5 +1,5 @@
-// rex (lib/kernel/src/rpc.erl): what of rpc still goes through the server. rpc:call, cast and multicall of OTP 23 and
-// later are spawn requests (services/erpc.cpp) and never come here.
+// rex (lib/kernel/src/rpc.erl): what of rpc still goes through the server. rpc:call, cast and multicall of
+// OTP 23 and later are spawn requests (services/erpc.cpp) and never come here.
 #include "node/server.hpp"
 #include "services/call.hpp"
 #include "services/parts.hpp"
@@ -27,7 +27,8 @@ std::optional<request> as_request(etf::view term, std::initializer_list<std::str
   auto const kind = (*parts)[0].atom_text();
   if (!kind || std::find(kinds.begin(), kinds.end(), *kind) == kinds.end()) return std::nullopt;
   if (!(*parts)[1].is_atom() || !(*parts)[2].is_atom()) return std::nullopt;
-  return request{etf::atom(*(*parts)[1].atom_text()), etf::atom(*(*parts)[2].atom_text()), etf::term((*parts)[3]), (*parts)[4].as_pid()};
+  return request{etf::atom(*(*parts)[1].atom_text()), etf::atom(*(*parts)[2].atom_text()),
+                 etf::term((*parts)[3]), (*parts)[4].as_pid()};
 }
 
 class rex : public node::server {
@@ -63,7 +64,7 @@ public:
     if (auto const send = (*pair)[1].tuple<3>()) return on_send(me, *from, *send);
     if (auto wanted = as_request((*pair)[1], {"call"})) { // C nodes
       me.spawn([from = *from, w = std::move(*wanted)](node::self worker) -> node::task<> {
-      if (w.leader) worker.set_leader(*w.leader);
+        if (w.leader) worker.set_leader(*w.leader);
         auto const o = co_await call_function(worker, w.module, w.function, w.arguments);
         worker.send(from, make(tup(am("rex"), rpc_result(o))));
       });

@@ -13,7 +13,9 @@ namespace remora::services {
 struct about {
   std::string version;
   std::int64_t net_tick_time = 60; // s, as net_kernel tells it
-  std::function<std::uint64_t()> resident_bytes = [] { return std::uint64_t{0}; }; // as the system counts them
+  std::function<std::uint64_t()> resident_bytes = [] {
+    return std::uint64_t{0};
+  }; // as the system counts them
 };
 
 void install(node::core& node, about const& program);

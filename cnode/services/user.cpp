@@ -1,6 +1,6 @@
-// user: the group leader of what we spawn on peers, hence an I/O server (the "Erlang I/O protocol"; protocol.md 5.5).
-// What it is given to print becomes an output effect. An unanswered request would hang the process that prints.
-// logger_proxy: log events of such processes.
+// user: the group leader of what we spawn on peers, hence an I/O server (the "Erlang I/O protocol";
+// protocol.md 5.5). What it is given to print becomes an output effect. An unanswered request would hang the
+// process that prints. logger_proxy: log events of such processes.
 #include "node/server.hpp"
 #include "services/io_format.hpp"
 #include "services/parts.hpp"
@@ -25,7 +25,8 @@ std::optional<std::string> put_chars_text(etf::view request) {
   if (arity != 5U) return std::nullopt;
   auto const [tag, given_encoding, module, function, arguments] = *request.tuple<5>();
   auto list = arguments.list();
-  if (!module.is_atom("io_lib") || !function.is_atom("format") || !list || list->left() != 2) return std::nullopt;
+  if (!module.is_atom("io_lib") || !function.is_atom("format") || !list || list->left() != 2)
+    return std::nullopt;
   auto const format = *list->next();
   return io_format(format, *list->next());
 }
@@ -47,9 +48,10 @@ etf::term answer_io(node::self me, etf::view request, std::string& printed) {
     }
     return last;
   }
-  static constexpr std::string_view unsupported[] = {"getopts", "setopts", "get_geometry", "get_line",
+  static constexpr std::string_view unsupported[] = {"getopts",   "setopts",   "get_geometry", "get_line",
                                                      "get_chars", "get_until", "get_password"};
-  auto const name = request.atom_text().value_or(request.arity() ? request.element(0)->atom_text().value_or("") : "");
+  auto const name =
+      request.atom_text().value_or(request.arity() ? request.element(0)->atom_text().value_or("") : "");
   auto const known = std::find(std::begin(unsupported), std::end(unsupported), name);
   return error(known != std::end(unsupported) ? "enotsup" : "request");
 }
@@ -81,7 +83,8 @@ node::task<> run_logger_proxy(node::self me) {
     std::string node;
     if (auto const meta = message->element(*arity - 1)->map())
       if (auto const pid = meta->find("pid")) node = pid->node_text().value_or("");
-    me.node().tell(node::remote_log{.level = std::string(*level), .text = std::move(text), .node = std::move(node)});
+    me.node().tell(
+        node::remote_log{.level = std::string(*level), .text = std::move(text), .node = std::move(node)});
   }
 }
 
@@ -89,6 +92,8 @@ node::task<> run_logger_proxy(node::self me) {
 
 etf::pid install_user(node::core& node) { return node.spawn(run_user, "user", "user:server/2"); }
 
-void install_logger_proxy(node::core& node) { node.spawn(run_logger_proxy, "logger_proxy", "logger_olp:init/1"); }
+void install_logger_proxy(node::core& node) {
+  node.spawn(run_logger_proxy, "logger_proxy", "logger_olp:init/1");
+}
 
 } // namespace remora::services

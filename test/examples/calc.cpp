@@ -1,4 +1,4 @@
-// A native service for a BEAM cluster: the function calc:add/2, a gen_server named counter, and a watch on a process.
+// A native service for a BEAM cluster: the function calc:add/2, a gen_server, and a watch on a process.
 //   calc NAME@HOST [REGISTERED_NAME NODE]
 #include <remora.hpp>
 

@@ -1,7 +1,6 @@
 // What the fuzz targets share. A target is one file that defines LLVMFuzzerTestOneInput and nothing else; the
 // same file is linked with libFuzzer (preset fuzz) and with replay.cpp, which runs the kept corpus in every
-// build with tests. Adding one takes: fuzz_NAME.cpp, corpus/NAME/ with a few inputs, and NAME in the list of
-// CMakeLists.txt.
+// build with tests. Adding one takes: fuzz_NAME.cpp, corpus/NAME/ with a few inputs.
 //
 // What must hold is said with must(): a failure aborts, which libFuzzer and ctest both report.
 #pragma once

@@ -102,7 +102,7 @@ has_targets() {
   code=0
   for target in $(sed -n 's/^\.PHONY://p' Makefile); do
     case $target in all | deps | help) continue ;; esac
-    grep -q "\`make $target[\` ]" README.md || { echo "no make $target"; code=1; }
+    grep -q "\`make ${target}[\` ]" README.md || { echo "no make $target"; code=1; }
   done
   return $code
 }

@@ -1,5 +1,5 @@
-// testnode: `remora run` with the native processes and functions that the suites of test/beam talk to. What each of
-// them does is said in test/beam/testnode.erl and calc.erl, which play the same parts on a BEAM node.
+// testnode: `remora run` with the native processes and functions that the suites of test/beam talk to. What
+// each of them does is said in test/beam/testnode.erl and calc.erl, which play the same parts on a BEAM node.
 #include "cli/run.hpp"
 #include "remora.hpp"
 
@@ -112,7 +112,8 @@ std::string to_name(etf::view term) { return std::string(to_atom(term).text()); 
 
 node::task<etf::term> client_call(node::self me, etf::term arguments) { // [Dest, Request, Ms]
   auto const [to, request, ms] = node::detail::spread<3>(arguments);
-  auto const answer = co_await me.call(to_destination(to), etf::term(request), milliseconds(ms.integer().value_or(0)));
+  auto const answer =
+      co_await me.call(to_destination(to), etf::term(request), milliseconds(ms.integer().value_or(0)));
   co_return answer_of(answer);
 }
 
@@ -123,12 +124,13 @@ node::task<etf::term> client_rpc(node::self me, etf::term arguments) { // [Node,
   co_return answer_of(answer);
 }
 
-node::task<etf::term> client_spawn(node::self me, etf::term arguments) { // [Node, M, F, A, link | monitor | none]
+node::task<etf::term> client_spawn(node::self me,
+                                   etf::term arguments) { // [Node, M, F, A, link | monitor | none]
   auto const [node, module, function, args, how] = node::detail::spread<5>(arguments);
   node::spawn_options const options{.link = how.is_atom("link"), .monitor = how.is_atom("monitor")};
   if (options.link) me.trap_exit(true);
-  auto const child =
-      co_await me.spawn_at(to_atom(node), to_name(module), to_name(function), etf::term(args), options, milliseconds(5000));
+  auto const child = co_await me.spawn_at(to_atom(node), to_name(module), to_name(function), etf::term(args),
+                                          options, milliseconds(5000));
   if (!child) co_return make(tup(am("error"), child.error().reason));
   if (!options.link && !options.monitor) co_return make(tup(am("ok"), *child));
   auto const end = co_await me.receive_within(milliseconds(5000)); // its EXIT or DOWN
@@ -141,8 +143,8 @@ node::task<etf::term> client_connect(node::self me, etf::term arguments) {
   co_return make(up);
 }
 
-// [Dest, Bytes, Count, wait | push]: sends Count binaries; `wait` waits while the peer is busy, `push` does not.
-// Answers {Sent, Busy, Dropped}.
+// [Dest, Bytes, Count, wait | push]: sends Count binaries; `wait` waits while the peer is busy, `push` does
+// not. Answers {Sent, Busy, Dropped}.
 node::task<etf::term> client_flood(node::self me, etf::term arguments) {
   auto const [to, size, number, how] = node::detail::spread<4>(arguments);
   auto const destination = to_destination(to);
@@ -160,8 +162,8 @@ node::task<etf::term> client_flood(node::self me, etf::term arguments) {
   co_return make(tup(sent, busy, dropped));
 }
 
-// [Dest, Message size, Outstanding, Count]: {Self, Binary} to an echo process, Outstanding of them under way. Answers
-// how many nanoseconds all of them took: a load that costs its sender little, for the benchmark.
+// [Dest, Message size, Outstanding, Count]: {Self, Binary} to an echo process, Outstanding of them under way.
+// Answers how many nanoseconds all of them took: a load that costs its sender little, for the benchmark.
 node::task<etf::term> client_pipelined(node::self me, etf::term arguments) {
   auto const [to, size, outstanding, count] = node::detail::spread<4>(arguments);
   auto const destination = to_destination(to);
@@ -184,9 +186,15 @@ void prepare(runtime& node) {
   node.spawn(node::serve(std::make_shared<trapper>()), "trapper", "testnode:init/1");
   auto& f = node.functions();
   f.add("calc", "add", [](std::int64_t a, std::int64_t b) { return a + b; });
-  f.add("calc", "crash", [](etf::term const& reason) -> etf::term { throw node::raised{node::raised::kind::error, reason}; });
-  f.add("calc", "throw", [](etf::term const& term) -> etf::term { throw node::raised{node::raised::kind::throw_, term}; });
-  f.add("calc", "exit", [](etf::term const& reason) -> etf::term { throw node::raised{node::raised::kind::exit, reason}; });
+  f.add("calc", "crash", [](etf::term const& reason) -> etf::term {
+    throw node::raised{node::raised::kind::error, reason};
+  });
+  f.add("calc", "throw", [](etf::term const& term) -> etf::term {
+    throw node::raised{node::raised::kind::throw_, term};
+  });
+  f.add("calc", "exit", [](etf::term const& reason) -> etf::term {
+    throw node::raised{node::raised::kind::exit, reason};
+  });
   f.add("calc", "print", 1, [](node::self me, etf::term arguments) -> node::task<etf::term> {
     co_await me.print(etf::print(*arguments->list()->next(), {.wide = false}) + "\n");
     co_return make(am("ok"));
@@ -197,7 +205,8 @@ void prepare(runtime& node) {
   f.add("client", "connect", 1, client_connect);
   f.add("client", "flood", 4, client_flood);
   f.add("client", "pipelined", 4, client_pipelined);
-  f.add("calc", "spawn_echo", [&node] { return node.spawn(node::serve(std::make_shared<echo>()), {}, "testnode:init/1"); });
+  f.add("calc", "spawn_echo",
+        [&node] { return node.spawn(node::serve(std::make_shared<echo>()), {}, "testnode:init/1"); });
 }
 
 } // namespace
