@@ -1,0 +1,299 @@
+// Runs the scripts of test/spec: stories in the style of etcd's datadriven tests. A command, `----`, and what
+// came of it; REMORA_REWRITE=1 writes the outcomes anew, to be reviewed like code.
+//
+//   node a@h [hidden] [cookie=C]             a node of ours
+//   raw r@h [cookie=C] [creation=N] [answer=nok|alive|..]   a peer that does as it is told; again: other
+//   settings process a p [mortal]                     a process p of a: it traps exits, and its mailbox is
+//   shown function b m:f/N answer T | exit T | throw T | error T | send ARG1 T     what may be called on b p
+//   link|unlink q     p exit q REASON      p send q TERM   p monitor q | {name,node@h}   p demonitor p call
+//   {name,node@h} TERM [SECONDS]      p rpc node@h m f ARGS [SECONDS] p spawn node@h m f ARGS [link]
+//   [monitor] r dial a     r send CONTROL [| PAYLOAD]  r hang_up       a dial b@h     a leave hold | release
+//   dials wait | go on cut a b      restart b      pass 7s      tap on|off
+//
+// After each command everything runs until nothing moves. In terms $p is the pid of p. What is shown: frames
+// when tapped, what nodes tell, what processes got; pids by their names, references R1, R2.. in order of
+// appearance.
+#include "etf/parse.hpp"
+#include "etf/print.hpp"
+#include "services/services.hpp"
+#include "support/world.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+using namespace remora;
+using namespace remora::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+class story {
+public:
+  // Everything that came of one command.
+  std::string play(std::string const& command) {
+    try {
+      perform(command);
+      w_.run();
+    } catch (std::exception const& e) {
+      return fmt::format("error: {}\n", e.what());
+    }
+    std::string out;
+    for (auto const& line : w_.take_trace()) out += line + "\n";
+    for (auto const& [name, pid] : processes_) {
+      for (auto const& line : w_.log(pid)) out += fmt::format("{} got {}\n", name, line);
+      w_.log(pid).clear();
+    }
+    for (auto& line : std::exchange(answers_, {})) out += line + "\n";
+    return out;
+  }
+
+private:
+  using words = std::vector<std::string>;
+
+  static words split(std::string const& text) { // at spaces outside of brackets and quotes
+    words out;
+    std::string word;
+    int depth = 0;
+    bool quoted = false;
+    for (char const c : text) {
+      if (c == '\'') quoted = !quoted;
+      if (!quoted && (c == '{' || c == '[' || c == '<')) ++depth;
+      if (!quoted && (c == '}' || c == ']' || c == '>')) --depth;
+      if (c == ' ' && depth == 0 && !quoted) {
+        if (!word.empty()) out.push_back(std::exchange(word, {}));
+      } else {
+        word += c;
+      }
+    }
+    if (!word.empty()) out.push_back(word);
+    return out;
+  }
+
+  static std::string full(std::string const& node) {
+    return node.find('@') == std::string::npos ? node + "@h" : node;
+  }
+  static std::string option(words const& all, std::string const& name) {
+    for (auto const& word : all)
+      if (word.starts_with(name + "=")) return word.substr(name.size() + 1);
+    return {};
+  }
+  static bool has(words const& all, std::string_view word) {
+    return std::find(all.begin(), all.end(), word) != all.end();
+  }
+  static base::duration seconds(std::string const& text) {
+    return std::chrono::duration_cast<base::duration>(std::chrono::duration<double>(std::stod(text)));
+  }
+
+  etf::term term(std::string text) const {
+    for (auto const& [name, pid] : processes_) {
+      auto const word = "$" + name;
+      for (auto at = text.find(word); at != std::string::npos; at = text.find(word))
+        text.replace(at, word.size(), etf::print(etf::make(pid)));
+    }
+    auto t = etf::parse(text);
+    if (!t) throw std::runtime_error(text + ": " + etf::describe(t.error()));
+    return *t;
+  }
+  node::destination to(std::string const& word) const {
+    if (auto const p = processes_.find(word); p != processes_.end()) return p->second;
+    auto d = node::as_destination(term(word));
+    if (!d) throw std::runtime_error("no destination: " + word);
+    return *d;
+  }
+  etf::pid pid(std::string const& word) const {
+    auto const d = to(word);
+    if (!d.pid) throw std::runtime_error("no pid: " + word);
+    return *d.pid;
+  }
+  node::core& core(std::string const& name) { return w_.at(full(name)); }
+
+  void perform(std::string const& command) {
+    auto const all = split(command);
+    auto const& verb = all.at(0);
+    if (verb == "node") return add_node(all);
+    if (verb == "raw") return add_raw(all);
+    if (verb == "process") {
+      auto const p = w_.probe(core(all.at(1)), all.at(2), !has(all, "mortal"));
+      processes_[all.at(2)] = p;
+      return;
+    }
+    if (verb == "pid") { // of a raw peer: pid q r@h 1
+      etf::pid const p{.node = etf::atom(full(all.at(2))),
+                       .id = static_cast<std::uint32_t>(std::stoul(all.at(3))),
+                       .serial = 0,
+                       .creation = raws_.at(full(all.at(2)))->creation};
+      processes_[all.at(1)] = p;
+      return w_.label(p, all.at(1));
+    }
+    if (verb == "function") return add_function(all);
+    if (verb == "hold" || verb == "release") return w_.hold_dials(verb == "hold");
+    if (verb == "cut") return w_.cut(full(all.at(1)), full(all.at(2)));
+    if (verb == "restart") {
+      w_.restart(full(all.at(1)));
+      return;
+    }
+    if (verb == "pass") return w_.pass(seconds(all.at(1)));
+    if (verb == "tap") return w_.tap(all.at(1) == "on");
+    if (auto const r = raws_.find(full(verb)); r != raws_.end()) return act(*r->second, all, command);
+    if (auto const p = processes_.find(verb); p != processes_.end()) return act(p->second, all);
+    if (all.at(1) == "dial") return core(verb).connect(etf::atom(full(all.at(2))));
+    if (all.at(1) == "leave") return core(verb).leave(w_.now());
+    throw std::runtime_error("unknown command");
+  }
+
+  void add_node(words const& all) {
+    node::core_options options;
+    options.hidden = has(all, "hidden");
+    options.cookie = option(all, "cookie");
+    services::install(w_.add(full(all.at(1)), options), {.version = "spec"});
+  }
+
+  void add_raw(words const& all) {
+    auto const name = full(all.at(1));
+    if (!raws_.contains(name)) raws_[name] = &w_.raw(name);
+    auto& r = *raws_[name];
+    if (auto const cookie = option(all, "cookie"); !cookie.empty()) r.cookie = cookie;
+    if (auto const creation = option(all, "creation"); !creation.empty())
+      r.creation = static_cast<std::uint32_t>(std::stoul(creation));
+    if (has(all, "mute")) r.mute = true;
+    auto const answer = option(all, "answer");
+    if (answer == "ok") r.answer = dist::status::ok;
+    if (answer == "nok") r.answer = dist::status::nok;
+    if (answer == "alive") r.answer = dist::status::alive;
+    if (answer == "not_allowed") r.answer = dist::status::not_allowed;
+  }
+
+  // function b m:f/N how T
+  void add_function(words const& all) {
+    auto const& mfa = all.at(2);
+    auto const colon = mfa.find(':');
+    auto const slash = mfa.find('/');
+    auto const how = all.at(3);
+    auto const value = term(all.at(4));
+    core(all.at(1)).functions().add(
+        mfa.substr(0, colon), mfa.substr(colon + 1, slash - colon - 1), std::stoul(mfa.substr(slash + 1)),
+        [how, value](node::self me, etf::term arguments) -> node::task<etf::term> {
+          if (how == "exit") me.exit(value);
+          if (how == "throw") throw node::raised{node::raised::kind::throw_, value};
+          if (how == "error") throw node::raised{node::raised::kind::error, value};
+          if (how == "send") me.send(*(*arguments->list()->next()).as_pid(), value);
+          if (how == "wait") co_await me.receive();
+          co_return value;
+        });
+  }
+
+  void act(raw_peer& r, words const& all, std::string const& command) {
+    if (all.at(1) == "dial") return r.dial(full(all.at(2)));
+    if (all.at(1) == "hang_up") return r.hang_up();
+    if (all.at(1) == "tick") return r.tick();
+    if (all.at(1) != "send") throw std::runtime_error("unknown command of a raw peer");
+    auto const rest = command.substr(command.find(" send ") + 6);
+    auto const bar = rest.find(" | ");
+    r.send_term(term(rest.substr(0, bar)),
+                bar == std::string::npos ? etf::term() : term(rest.substr(bar + 3)));
+  }
+
+  void act(etf::pid const& p, words const& all) {
+    auto me = w_.as(p);
+    auto const& verb = all.at(1);
+    if (verb == "link") return me.link(pid(all.at(2)));
+    if (verb == "unlink") return me.unlink(pid(all.at(2)));
+    if (verb == "exit") return me.exit_other(pid(all.at(2)), term(all.at(3)));
+    if (verb == "send") {
+      me.send(to(all.at(2)), term(all.at(3)));
+      return;
+    }
+    if (verb == "monitor") {
+      monitors_[p.id] = me.monitor(to(all.at(2)));
+      return;
+    }
+    if (verb == "demonitor") return me.demonitor(monitors_.at(p.id));
+    if (verb == "monitor_nodes") return me.monitor_nodes(true);
+    if (verb == "leader") return me.set_leader(pid(all.at(2)));
+    if (verb == "call")
+      return call(p, to(all.at(2)), term(all.at(3)), all.size() > 4 ? seconds(all.at(4)) : 5s);
+    if (verb == "rpc") return rpc(p, all);
+    if (verb == "spawn") {
+      me.spawn_request(etf::atom(full(all.at(2))), all.at(3), all.at(4), term(all.at(5)),
+                       {.link = has(all, "link"), .monitor = has(all, "monitor")});
+      return;
+    }
+    throw std::runtime_error("unknown command of a process");
+  }
+
+  std::string told(node::call_result const& r) const {
+    return r ? w_.text(*r) : fmt::format("failed: {}", w_.text(r.error().reason));
+  }
+  // In a process of its own beside p, which is only a name in the story.
+  void call(etf::pid const& p, node::destination const& server, etf::term const& request,
+            base::duration timeout) {
+    auto const child = w_.spawn(w_.at(std::string(p.node.text())), [=, this](node::self me) -> node::task<> {
+      auto const r = co_await me.call(server, request, timeout);
+      answers_.push_back("call: " + told(r));
+    });
+    w_.label(child, "caller");
+  }
+  void rpc(etf::pid const& p, words const& all) {
+    auto const arguments = term(all.at(5));
+    auto const timeout = all.size() > 6 ? seconds(all.at(6)) : base::duration(5s);
+    auto const child = w_.spawn(w_.at(std::string(p.node.text())), [=, this](node::self me) -> node::task<> {
+      auto const r = co_await me.rpc(etf::atom(full(all.at(2))), all.at(3), all.at(4), arguments, timeout);
+      answers_.push_back("rpc: " + told(r));
+    });
+    w_.label(child, "caller");
+  }
+
+  world w_{1};
+  std::map<std::string, raw_peer*> raws_;
+  std::map<std::string, etf::pid> processes_;
+  std::map<std::uint32_t, etf::reference> monitors_;
+  lines answers_;
+};
+
+// Comments and blank lines stay where they are; a command is one line, its outcome ends at a blank line.
+std::string played(std::istream& in) {
+  story s;
+  std::string out;
+  bool outcome = false;
+  for (std::string line; std::getline(in, line);) {
+    if (outcome && !line.empty()) continue;
+    outcome = false;
+    if (line == "----") {
+      outcome = true;
+      continue;
+    }
+    if (line.empty() || line.starts_with('#')) {
+      out += line + "\n";
+      continue;
+    }
+    out += line + "\n----\n" + s.play(line);
+  }
+  return out;
+}
+
+} // namespace
+
+TEST_CASE("the stories of test/spec") {
+  std::size_t count = 0;
+  for (auto const& entry : fs::directory_iterator(fs::path(REMORA_SOURCE_DIR) / "test" / "spec")) {
+    if (entry.path().extension() != ".txt") continue;
+    CAPTURE(entry.path().filename().string());
+    std::ifstream in(entry.path());
+    std::stringstream text;
+    text << in.rdbuf();
+    auto const now = played(text);
+    if (std::getenv("REMORA_REWRITE") != nullptr)
+      std::ofstream(entry.path()) << now; // NOLINT(concurrency-mt-unsafe)
+    else
+      CHECK(now == text.str());
+    ++count;
+  }
+  CHECK(count > 0);
+}
