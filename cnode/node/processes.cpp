@@ -182,6 +182,10 @@ void core::finish(process& p, etf::term reason) {
   p.coroutine = {};
   if (!p.name.empty()) names_.erase(p.name);
   for (auto const& alias : p.aliases) aliases_.erase(alias);
+  for (auto const& [ref, request] : p.spawns)
+    if (auto* const to = find_peer(request.peer.text());
+        to != nullptr && request.options.link && to->orphans.size() < options_.limits.links_per_peer_max)
+      to->orphans.emplace(ref, reason);
   drop_monitors(p);
   tell_watchers(p, reason);
   tell_links(p, reason);

@@ -258,15 +258,19 @@ void core::on(peer& from, dist::spawn_reply const& m, etf::term const& /*payload
   auto const ref = *m.req.as_reference();
   auto const child = m.result.as_pid();
   auto* const p = local(m.to);
+  auto const orphan = from.orphans.find(ref);
+  auto const reason = orphan != from.orphans.end() ? orphan->second
+                                                   : etf::make(etf::am(p == nullptr ? "noproc" : "abandoned"));
+  if (orphan != from.orphans.end()) from.orphans.erase(orphan);
   auto const found = p != nullptr ? p->spawns.find(ref) : decltype(p->spawns.find(ref)){};
   if (p == nullptr || found == p->spawns.end()) {
     if (!child) return;
-    // The requester is dead, or no longer waits: nothing of ours stays at the child
-    // (erlang:spawn_request_abandon/1).
+    // The requester is dead, or no longer waits: nothing of ours stays at the child. A link ends with the reason of the
+    // dead, or abandoned (erlang:spawn_request_abandon/1; both seen from OTP 25).
     auto const us = *m.to.as_pid();
     if ((m.flags & dist::spawn_flag_monitor) != 0)
-      signal_to(from.name.text(), 0, false, [&](etf::builder& b, peer const&) { dist::write::demonitor_p(b, us, m.result, ref); });
-    auto const reason = etf::make(etf::am(p == nullptr ? "noproc" : "abandoned"));
+      signal_to(from.name.text(), 0, false,
+                [&](etf::builder& b, peer const&) { dist::write::demonitor_p(b, us, m.result, ref); });
     if ((m.flags & dist::spawn_flag_link) != 0) exit_signal(nullptr, us, *child, reason);
     return;
   }

@@ -131,6 +131,8 @@ struct peer {
   bool overflown = false; // more than peer_queue_bytes_max: given up at the end of this step
   boost::unordered_flat_map<etf::reference, local_id> monitors; // its monitors on our processes
   std::size_t links = 0;                                        // our link entries with its processes
+  // Requests for linked children that were not answered before the requester ended, and why it did: the children hear.
+  boost::unordered_flat_map<etf::reference, etf::term> orphans; // at most links_per_peer_max
   std::vector<local_id> waiting_connected;
   std::vector<local_id> waiting_writable;
 };

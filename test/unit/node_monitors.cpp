@@ -295,7 +295,7 @@ TEST_CASE("spawn: the requester is gone, or no longer waits, when the reply come
   CHECK(s.w.take_trace() == lines{});
   s.r.send(fmt::format("{{31,#Ref<a@h.1000.1.0.0>,{},3,#Pid<r@h.1.0.50>}}", etf::print(etf::make(other))));
   s.w.run();
-  CHECK(s.r.log == lines{"{20,other,q,R1}", "{24,other,q} | noproc"});
+  CHECK(s.r.log == lines{"{20,other,q,R1}", "{24,other,q} | killed"}); // why the requester died
 
   auto result = std::make_shared<std::string>();
   auto const caller = s.w.spawn(s.a, [result](node::self me) -> node::task<> {
