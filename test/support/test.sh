@@ -41,8 +41,7 @@ replay() {
   code=0
   for target in "$root"/build/asan/test/replay_*; do
     [ -x "$target" ] || continue
-    name=${target##*/replay_}
-    "$target" "$root/test/fuzz/corpus/$name" || code=1
+    "$target" "$root/test/fuzz/corpus/${target##*/replay_}" || code=1
   done
   return $code
 }
