@@ -101,7 +101,7 @@ base::result<std::vector<registered_name>, error> read_names_answer(base::bytes_
     auto const line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(line.size() + 1, text.size()));
     auto const at = line.rfind(" at port ");
-    if (!line.starts_with("name ") || at == std::string_view::npos || at < 5) return error::malformed;
+    if (!line.starts_with("name ") || at == std::string_view::npos || at < 6) return error::malformed;
     auto const digits = line.substr(at + 9);
     std::uint16_t port = 0;
     auto const [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), port);

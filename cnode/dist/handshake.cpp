@@ -205,6 +205,9 @@ void handshake::decide(status answer, base::time_point now, std::string given_na
     phase_ = phase::alive_answer;
     return;
   case status::named:
+    // dist_util:publish_flag: towards a node without a name NAME_ME stands where PUBLISHED would; without it
+    // the initiator does not take the name.
+    config_.flags = (config_.flags & ~flag::published) | flag::name_me;
     send_status("named:", 6 + given_name.size());
     out_.put(static_cast<std::uint16_t>(given_name.size()));
     out_.append(std::string_view(given_name));

@@ -1,5 +1,6 @@
-// The node: its processes and names, its peers, and the way of every signal between them. Pure: bytes, results and time
-// in; effects and bytes to write out. io/driver carries it, the tests and the simulator step it.
+// The node: its processes and names, its peers, and the way of every signal between them. Pure: bytes,
+// results and time in; effects and bytes to write out. io/driver carries it, the tests and the simulator step
+// it.
 //
 //   core.accepted(challenge, now) -> id      a peer connected to us
 //   core.dialled(id, challenge, now)         a dial effect succeeded;  dial_failed(id, why, now) otherwise
@@ -8,8 +9,8 @@
 //   core.wake(now) at core.next_deadline()
 //   after each: core.take_effects(), core.take_writable()
 //
-// Signals follow OTP's dist.c and erl_proc_sig_queue.c as protocol.md 3 states them; where a rule is not obvious the
-// line that keeps it says so.
+// Signals follow OTP's dist.c and erl_proc_sig_queue.c as protocol.md 3 states them; where a rule is not
+// obvious the line that keeps it says so.
 #pragma once
 
 #include "node/functions.hpp"
@@ -27,10 +28,10 @@
 namespace remora::node {
 
 struct core_options {
-  std::string name;         // name@host
+  std::string name; // name@host
   bool hidden = false;
   std::string cookie;
-  std::uint64_t seed = 0;   // for identifiers that must differ between runs, not for secrets
+  std::uint64_t seed = 0; // for identifiers that must differ between runs, not for secrets
   base::duration setup_time = std::chrono::seconds(7);
   node_limits limits;
 };
@@ -65,7 +66,8 @@ public:
   void received(connection_id id, std::size_t count, base::time_point now);
   void read_buffered(connection_id id, base::time_point now); // after resume_reading
   bool reading_wanted(connection_id id) const;
-  // More follows within microseconds: the last signal was a monitor, behind which gen:call writes its request.
+  // More follows within microseconds: the last signal was a monitor, behind which gen:call writes its
+  // request.
   bool more_expected(connection_id id) const;
   void closed(connection_id id, std::string why, base::time_point now);
   dist::connection* connection(connection_id id); // nullptr when the node has given it up
@@ -108,7 +110,7 @@ private:
   friend class self;
 
   // Connections (peers.cpp).
-    carrier* find_connection(connection_id id);
+  carrier* find_connection(connection_id id);
   dist::handshake_config handshake_config(std::uint32_t challenge) const;
   void pump(connection_id id);
   void handle(connection_id id, dist::connection::event& e);
@@ -140,8 +142,9 @@ private:
   void run_all();
 
   // Signals out: `sender` keeps the order of one process's signals (signals.cpp).
-  template <class Write> send_status signal_to(std::string_view node, std::uint64_t sender, bool dial, Write write_control,
-                                               dist::payload const& payload = {});
+  template <class Write>
+  send_status signal_to(std::string_view node, std::uint64_t sender, bool dial, Write write_control,
+                        dist::payload const& payload = {});
   send_status queue_signal(peer& p, std::uint64_t sender, etf::view control, dist::payload const& payload);
 
   // Signals in (signals.cpp).
@@ -178,7 +181,8 @@ private:
   void kill_or_deliver_exit(process& p, etf::pid const& from, etf::term const& reason, bool by_link);
   void terminate(process& p, etf::term reason);
   etf::term crash_reason(process const& p);
-  void send_demonitor(process const& p, etf::reference const& ref, destination const& target, etf::atom const& node);
+  void send_demonitor(process const& p, etf::reference const& ref, destination const& target,
+                      etf::atom const& node);
   void set_deadline(process& p, std::optional<base::time_point> when);
   void release_mailbox(process& p);
   bool mailbox_full(process const& p) const;
@@ -210,8 +214,9 @@ private:
   boost::unordered_flat_map<connection_id, std::unique_ptr<carrier>> connections_;
   boost::unordered_flat_map<etf::atom, std::unique_ptr<peer>, text_hash, text_equal> peers_;
   std::uint64_t connections_changed_ = 0; // counts what came and went
-  std::size_t handshakes_ = 0; // incoming ones
-  std::optional<base::time_point> connections_deadline_; // no later than the earliest one of connections and peers
+  std::size_t handshakes_ = 0;            // incoming ones
+  std::optional<base::time_point>
+      connections_deadline_; // no later than the earliest one of connections and peers
 
   local_id last_process_ = 0;
   std::uint64_t last_reference_ = 0;

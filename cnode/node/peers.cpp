@@ -13,8 +13,12 @@
 namespace remora::node {
 
 namespace {
-template <class... Cases> struct overload : Cases... { using Cases::operator()...; };
-template <class... Cases> overload(Cases...) -> overload<Cases...>;
+template <class... Cases>
+struct overload : Cases... {
+  using Cases::operator()...;
+};
+template <class... Cases>
+overload(Cases...) -> overload<Cases...>;
 
 constexpr std::uint32_t creation_min = 4; // smaller ones are of nodes before OTP 23
 
@@ -56,7 +60,8 @@ connection_id core::accepted(std::uint32_t challenge, base::time_point now) {
   auto const id = ++last_connection_;
   auto state = std::make_unique<carrier>();
   state->id = id;
-  state->wire.emplace(dist::handshake::accept(handshake_config(challenge), now), options_.limits.connection, now);
+  state->wire.emplace(dist::handshake::accept(handshake_config(challenge), now), options_.limits.connection,
+                      now);
   state->incoming = true;
   state->setting_up = true;
   ++handshakes_;
@@ -68,7 +73,8 @@ connection_id core::accepted(std::uint32_t challenge, base::time_point now) {
 
 peer* core::want_peer(etf::atom const& name) {
   if (auto* const p = find_peer(name.text())) return p;
-  if (leaving_ || name == name_ || !etf::is_node_name(name.text()) || peers_.size() >= options_.limits.peers_max)
+  if (leaving_ || name == name_ || !etf::is_node_name(name.text()) ||
+      peers_.size() >= options_.limits.peers_max)
     return nullptr;
   auto& p = new_peer(name);
   dial(p);
@@ -147,8 +153,9 @@ bool core::reading_wanted(connection_id id) const {
          !found->second->wire->paused();
 }
 
-// Every event may end the connection, and with it anything that points at it: what the table says is asked again
-// whenever the table has changed. Whoever got a message runs before the next one is read, while it is in the cache.
+// Every event may end the connection, and with it anything that points at it: what the table says is asked
+// again whenever the table has changed. Whoever got a message runs before the next one is read, while it is
+// in the cache.
 void core::pump(connection_id id) {
   auto* c = find_connection(id);
   auto seen = connections_changed_;
@@ -158,23 +165,26 @@ void core::pump(connection_id id) {
     if (!e) return;
     auto* const s = std::get_if<dist::signal>(&*e);
     c->more_expected = s != nullptr && std::holds_alternative<dist::monitor_p>(s->control);
-    if (s != nullptr) on_signal(*c->owner, *s, id);
-    else handle(id, *e);
+    if (s != nullptr)
+      on_signal(*c->owner, *s, id);
+    else
+      handle(id, *e);
     run_all();
     if (std::exchange(seen, connections_changed_) != connections_changed_) c = find_connection(id);
   }
 }
 
 void core::handle(connection_id id, dist::connection::event& e) {
-  std::visit(overload{
-                 [&](dist::handshake::named const& n) { on_named(id, n); },
-                 [&](dist::handshake::lost_race const&) { on_lost_race(id); },
-                 [&](dist::handshake::authenticated const&) { on_authenticated(id); },
-                 [&](dist::handshake::up const& up) { on_up(id, up); },
-                 [&](dist::signal& s) { on_signal(*find_connection(id)->owner, s, id); },
-                 [&](dist::connection::closed& c) { on_closed(id, std::move(c.reason), std::move(c.detail), true); },
-             },
-             e);
+  std::visit(
+      overload{
+          [&](dist::handshake::named const& n) { on_named(id, n); },
+          [&](dist::handshake::lost_race const&) { on_lost_race(id); },
+          [&](dist::handshake::authenticated const&) { on_authenticated(id); },
+          [&](dist::handshake::up const& up) { on_up(id, up); },
+          [&](dist::signal& s) { on_signal(*find_connection(id)->owner, s, id); },
+          [&](dist::connection::closed& c) { on_closed(id, std::move(c.reason), std::move(c.detail), true); },
+      },
+      e);
 }
 
 void core::on_named(connection_id id, dist::handshake::named const& n) {
@@ -242,13 +252,16 @@ void core::on_lost_race(connection_id id) {
   drop_connection(id, false);
 }
 
-// The proof is right. An older connection of that name is torn down completely before the peer hears of success.
+// The proof is right. An older connection of that name is torn down completely before the peer hears of
+// success.
 void core::on_authenticated(connection_id id) {
   auto const name = find_connection(id)->peer;
   if (auto* const p = find_peer(name.text())) {
     auto const old = p->connection;
-    if (p->where == peer::state::up) peer_lost(name, "connection_closed", "the peer opened a new connection");
-    else p->connection = 0;
+    if (p->where == peer::state::up)
+      peer_lost(name, "connection_closed", "the peer opened a new connection");
+    else
+      p->connection = 0;
     if (old != 0 && old != id) drop_connection(old, false);
   }
   auto* const c = find_connection(id);
@@ -320,7 +333,8 @@ void core::on_closed(connection_id id, std::string reason, std::string detail, b
     return drop_connection(id, false);
   }
   ++counts_.handshakes_failed;
-  // Who closes before it has said its name tells nothing: so ends an attempt that lost a race before it began.
+  // Who closes before it has said its name tells nothing: so ends an attempt that lost a race before it
+  // began.
   if (!name.empty() || socket_lives)
     effects_.emplace_back(handshake_failed{.node = std::string(name.text()),
                                            .incoming = c.incoming,
@@ -345,7 +359,8 @@ void core::refuse(connection_id id, std::string reason, std::string detail) {
   drop_connection(id, true);
 }
 
-// With `flush` what waits is still written: the connection stays for the driver's writes until it says closed().
+// With `flush` what waits is still written: the connection stays for the driver's writes until it says
+// closed().
 void core::drop_connection(connection_id id, bool flush) {
   auto* const c = find_connection(id);
   if (c == nullptr || c->closing) return;
@@ -367,8 +382,10 @@ void core::disconnect(std::string_view name, std::string reason) {
   if (p == nullptr) return;
   auto const id = p->connection;
   auto const atom = p->name;
-  if (p->where == peer::state::up) peer_lost(atom, std::move(reason), {});
-  else peer_failed(atom, std::move(reason));
+  if (p->where == peer::state::up)
+    peer_lost(atom, std::move(reason), {});
+  else
+    peer_failed(atom, std::move(reason));
   if (id != 0) drop_connection(id, true);
 }
 
@@ -401,8 +418,8 @@ std::unique_ptr<peer> core::take_peer(etf::atom const& name) {
   return gone;
 }
 
-// OTP's order (protocol.md 3.10): links, then monitors and pending spawns; node events follow. The peer is out of the
-// tables already, so nothing of a new connection can come in between.
+// OTP's order (protocol.md 3.10): links, then monitors and pending spawns; node events follow. The peer is
+// out of the tables already, so nothing of a new connection can come in between.
 void core::tell_noconnection(peer const& gone) {
   for (auto const& [ref, id] : gone.monitors)
     if (auto* const p = find_process(id)) p->watchers.erase(ref);
@@ -487,11 +504,12 @@ void core::close_overflown() {
   if (overflown_.empty()) return;
   for (auto const id : std::exchange(overflown_, {}))
     if (auto* const wire = connection(id); wire != nullptr && wire->out().overflown())
-      on_closed(id, "outbox_limit", fmt::format("{} bytes wait for a peer that does not read them", wire->out().bytes()), true);
+      on_closed(id, "outbox_limit",
+                fmt::format("{} bytes wait for a peer that does not read them", wire->out().bytes()), true);
 }
 
-// Deadlines move with every byte; only the earliest one known is kept, waking too early is harmless, and each wake
-// finds the true one again.
+// Deadlines move with every byte; only the earliest one known is kept, waking too early is harmless, and each
+// wake finds the true one again.
 void core::watch_deadline(std::optional<base::time_point> when) {
   connections_deadline_ = base::earliest(connections_deadline_, when);
 }

@@ -153,7 +153,8 @@ void core::resume(process& p) {
   finish(p, p.end_reason ? *p.end_reason : atom_term("normal"));
 }
 
-// Within a handler: what escaped from a process's body. A bug of that service, not of the node: it costs the process.
+// Within a handler: what escaped from a process's body. A bug of that service, not of the node: it costs the
+// process.
 etf::term core::crash_reason(process const& p) {
   etf::term reason;
   try {
@@ -165,7 +166,8 @@ etf::term core::crash_reason(process const& p) {
   } catch (...) {
     reason = etf::make(etf::tup(etf::am("cpp_exception"), "unknown"));
   }
-  effects_.emplace_back(process_crashed{.process = p.name.empty() ? p.initial_call : std::string(p.name.text()), .reason = reason});
+  effects_.emplace_back(process_crashed{
+      .process = p.name.empty() ? p.initial_call : std::string(p.name.text()), .reason = reason});
   return reason;
 }
 
@@ -207,12 +209,16 @@ void core::drop_monitors(process& p) {
   }
 }
 
-void core::send_demonitor(process const& p, etf::reference const& ref, destination const& target, etf::atom const& node) {
+void core::send_demonitor(process const& p, etf::reference const& ref, destination const& target,
+                          etf::atom const& node) {
   etf::builder t;
-  if (target.pid) t.pid(*target.pid);
-  else t.atom(target.name);
-  signal_to(node.text(), p.id, false,
-            [&](etf::builder& b, peer const&) { dist::write::demonitor_p(b, p.pid, etf::view(t.bytes()), ref); });
+  if (target.pid)
+    t.pid(*target.pid);
+  else
+    t.atom(target.name);
+  signal_to(node.text(), p.id, false, [&](etf::builder& b, peer const&) {
+    dist::write::demonitor_p(b, p.pid, etf::view(t.bytes()), ref);
+  });
 }
 
 void core::tell_watchers(process& p, etf::term const& reason) {
@@ -234,14 +240,17 @@ void core::tell_watchers(process& p, etf::term const& reason) {
     if (to == nullptr) continue;
     to->monitors.erase(ref);
     etf::builder source;
-    if (w.name.empty()) source.pid(p.pid);
-    else source.atom(w.name);
+    if (w.name.empty())
+      source.pid(p.pid);
+    else
+      source.atom(w.name);
     bool const payload = to->where != peer::state::up || (to->flags & dist::flag::exit_payload) != 0;
-    signal_to(w.by.node.text(), p.id, false,
-              [&, &w = w, &ref = ref](etf::builder& b, peer const&) {
-                dist::write::monitor_p_exit(b, etf::view(source.bytes()), w.by, ref, reason, payload);
-              },
-              payload ? reason : etf::term());
+    signal_to(
+        w.by.node.text(), p.id, false,
+        [&, &w = w, &ref = ref](etf::builder& b, peer const&) {
+          dist::write::monitor_p_exit(b, etf::view(source.bytes()), w.by, ref, reason, payload);
+        },
+        payload ? reason : etf::term());
   }
 }
 
@@ -265,9 +274,10 @@ void core::exit_signal(process* from, etf::pid const& from_pid, etf::pid const& 
   auto* const p = find_peer(to.node.text());
   if (p == nullptr) return;
   bool const payload = p->where != peer::state::up || (p->flags & dist::flag::exit_payload) != 0;
-  signal_to(to.node.text(), from != nullptr ? from->id : local_id{from_pid.serial} << 32U | from_pid.id, false,
-            [&](etf::builder& b, peer const&) { dist::write::exit(b, from_pid, to, reason, payload); },
-            payload ? etf::term(reason) : etf::term());
+  signal_to(
+      to.node.text(), from != nullptr ? from->id : local_id{from_pid.serial} << 32U | from_pid.id, false,
+      [&](etf::builder& b, peer const&) { dist::write::exit(b, from_pid, to, reason, payload); },
+      payload ? etf::term(reason) : etf::term());
 }
 
 // An exit signal arrives: by a link `kill` is a reason like others, by exit/2 it cannot be trapped.
@@ -282,7 +292,8 @@ void core::kill_or_deliver_exit(process& p, etf::pid const& from, etf::term cons
 // Mailboxes.
 
 bool core::mailbox_full(process const& p) const {
-  return p.mailbox_bytes > options_.limits.mailbox_bytes_max || p.mailbox.size() > options_.limits.mailbox_messages_max;
+  return p.mailbox_bytes > options_.limits.mailbox_bytes_max ||
+         p.mailbox.size() > options_.limits.mailbox_messages_max;
 }
 
 void core::deliver(process& p, etf::term message, connection_id via) {
@@ -316,12 +327,15 @@ void core::release_mailbox(process& p) {
 }
 
 std::optional<etf::term> core::take_message(process& p, self::pattern const& wanted) {
-  auto const found = wanted ? std::find_if(p.mailbox.begin(), p.mailbox.end(), [&](auto const& m) { return wanted(m); })
-                            : p.mailbox.begin();
+  auto const found =
+      wanted ? std::find_if(p.mailbox.begin(), p.mailbox.end(), [&](auto const& m) { return wanted(m); })
+             : p.mailbox.begin();
   if (found == p.mailbox.end()) return std::nullopt;
   auto message = std::move(*found);
-  if (found == p.mailbox.begin()) p.mailbox.pop_front();
-  else p.mailbox.erase(found);
+  if (found == p.mailbox.begin())
+    p.mailbox.pop_front();
+  else
+    p.mailbox.erase(found);
   p.mailbox_bytes -= message.size();
   release_mailbox(p);
   return message;
@@ -367,7 +381,8 @@ void core::fire_down(process& to, etf::reference const& ref, destination const& 
   aliases_.erase(ref);
   if (target.pid)
     return deliver(to, etf::make(etf::tup(etf::am("DOWN"), ref, etf::am("process"), *target.pid, reason)));
-  deliver(to, etf::make(etf::tup(etf::am("DOWN"), ref, etf::am("process"), etf::tup(target.name, target.node), reason)));
+  deliver(to, etf::make(etf::tup(etf::am("DOWN"), ref, etf::am("process"), etf::tup(target.name, target.node),
+                                 reason)));
 }
 
 void core::monitor(process& p, destination const& other, etf::reference const& ref) {
@@ -387,8 +402,10 @@ void core::monitor(process& p, destination const& other, etf::reference const& r
     return;
   }
   etf::builder t;
-  if (target.pid) t.pid(*target.pid);
-  else t.atom(target.name);
+  if (target.pid)
+    t.pid(*target.pid);
+  else
+    t.atom(target.name);
   auto const status = signal_to(node.text(), p.id, true, [&](etf::builder& b, peer const&) {
     dist::write::monitor_p(b, p.pid, etf::view(t.bytes()), ref);
   });
@@ -444,11 +461,15 @@ void core::unlink(process& p, etf::pid const& other) {
   }
   bool const old = to->where == peer::state::up && (to->flags & dist::flag::unlink_id) == 0;
   auto const id = ++last_unlink_;
-  if (old) p.links.erase(found);
-  else found->second = {.active = false, .unlink_id = id};
+  if (old)
+    p.links.erase(found);
+  else
+    found->second = {.active = false, .unlink_id = id};
   signal_to(other.node.text(), p.id, false, [&](etf::builder& b, peer const&) {
-    if (old) dist::write::unlink(b, p.pid, other);
-    else dist::write::unlink_id(b, id, p.pid, other);
+    if (old)
+      dist::write::unlink(b, p.pid, other);
+    else
+      dist::write::unlink_id(b, id, p.pid, other);
   });
 }
 

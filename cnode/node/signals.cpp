@@ -7,7 +7,8 @@
 
 namespace remora::node {
 
-send_status core::queue_signal(peer& p, std::uint64_t sender, etf::view control, dist::payload const& payload) {
+send_status core::queue_signal(peer& p, std::uint64_t sender, etf::view control,
+                               dist::payload const& payload) {
   std::size_t const size = control.bytes().size() + payload.size();
   if (p.overflown) return send_status::dropped;
   p.queued_bytes += size;
@@ -103,7 +104,8 @@ void core::on(peer& from, dist::unlink_id const& m, etf::term const& /*payload*/
       if (from.links > 0) --from.links;
     }
   }
-  // Always acknowledged, also for the dead: otherwise the peer keeps an inactive entry and ignores our later links.
+  // Always acknowledged, also for the dead: otherwise the peer keeps an inactive entry and ignores our later
+  // links.
   auto const ours = *m.to.as_pid();
   signal_to(from.name.text(), local_id{ours.serial} << 32U | ours.id, false,
             [&](etf::builder& b, peer const&) { dist::write::unlink_id_ack(b, m.id, ours, other); });
@@ -119,7 +121,8 @@ void core::on(peer& from, dist::unlink_id_ack const& m, etf::term const& /*paylo
   if (from.links > 0) --from.links;
 }
 
-void core::on(peer& /*from*/, dist::group_leader const& m, etf::term const& /*payload*/, connection_id /*via*/) {
+void core::on(peer& /*from*/, dist::group_leader const& m, etf::term const& /*payload*/,
+              connection_id /*via*/) {
   if (auto* const p = local(m.to)) p->leader = *m.leader.as_pid();
 }
 
@@ -157,7 +160,8 @@ void core::on(peer& from, dist::demonitor_p const& m, etf::term const& /*payload
   from.monitors.erase(found);
 }
 
-void core::on(peer& /*from*/, dist::monitor_p_exit const& m, etf::term const& payload, connection_id /*via*/) {
+void core::on(peer& /*from*/, dist::monitor_p_exit const& m, etf::term const& payload,
+              connection_id /*via*/) {
   auto* const p = local(m.to);
   if (p == nullptr) return;
   auto const ref = *m.ref.as_reference();
@@ -175,16 +179,20 @@ bool parse_spawn_options(etf::view options, spawn_options& out) {
   auto list = options.list();
   if (!list) return false;
   while (auto const option = list->next()) {
-    if (option->is_atom("link")) out.link = true;
-    else if (option->is_atom("monitor")) out.monitor = true;
+    if (option->is_atom("link"))
+      out.link = true;
+    else if (option->is_atom("monitor"))
+      out.monitor = true;
     else if (auto const pair = option->tuple<2>()) {
-      static constexpr std::string_view tuning[] = {"priority", "fullsweep_after", "min_heap_size", "min_bin_vheap_size",
-                                                    "max_heap_size", "message_queue_data", "scheduler", "async_dist",
-                                                    "monitor"};
+      static constexpr std::string_view tuning[] = {
+          "priority",           "fullsweep_after", "min_heap_size",
+          "min_bin_vheap_size", "max_heap_size",   "message_queue_data",
+          "scheduler",          "async_dist",      "monitor"};
       auto const known = std::find(std::begin(tuning), std::end(tuning), (*pair)[0].atom_text().value_or(""));
       if (known == std::end(tuning)) return false;
       if (*known == "monitor") out.monitor = true;
-    } else return false;
+    } else
+      return false;
   }
   return list->tail().what() == etf::kind::nil;
 }
@@ -202,7 +210,8 @@ void core::on(peer& from, dist::spawn_request const& m, etf::term const& payload
   };
   spawn_options options;
   auto arguments = payload->list();
-  if (!parse_spawn_options(m.options, options) || !arguments || arguments->left() != m.arity) return fail("badopt");
+  if (!parse_spawn_options(m.options, options) || !arguments || arguments->left() != m.arity)
+    return fail("badopt");
   if (processes_.size() >= options_.limits.processes_max) return fail("system_limit");
 
   auto const module = *m.module.atom_text();
@@ -215,7 +224,8 @@ void core::on(peer& from, dist::spawn_request const& m, etf::term const& payload
   }
   if (options.monitor && from.monitors.try_emplace(req, child.id).second)
     child.watchers.emplace(req, watcher{.by = by, .name = {}});
-  std::uint32_t const flags = (options.link ? dist::spawn_flag_link : 0U) | (options.monitor ? dist::spawn_flag_monitor : 0U);
+  std::uint32_t const flags =
+      (options.link ? dist::spawn_flag_link : 0U) | (options.monitor ? dist::spawn_flag_monitor : 0U);
   etf::builder pid; // the reply precedes all that the child causes, hence the child's own order
   pid.pid(child.pid);
   signal_to(from.name.text(), child.id, false, [&](etf::builder& b, peer const&) {
@@ -225,7 +235,8 @@ void core::on(peer& from, dist::spawn_request const& m, etf::term const& payload
 
 namespace {
 
-// How a spawned function ends when it raises: {Error, Stack}, {{nocatch, Thrown}, Stack}, or the reason of an exit.
+// How a spawned function ends when it raises: {Error, Stack}, {{nocatch, Thrown}, Stack}, or the reason of an
+// exit.
 etf::term end_of(raised const& r, etf::term const& stack) {
   switch (r.how) {
   case raised::kind::error: return etf::make(etf::tup(*r.reason, stack));
@@ -263,14 +274,15 @@ void core::on(peer& from, dist::spawn_reply const& m, etf::term const& /*payload
   auto const child = m.result.as_pid();
   auto* const p = local(m.to);
   auto const orphan = from.orphans.find(ref);
-  auto const reason = orphan != from.orphans.end() ? orphan->second
-                                                   : etf::make(etf::am(p == nullptr ? "noproc" : "abandoned"));
+  auto const reason = orphan != from.orphans.end()
+                          ? orphan->second
+                          : etf::make(etf::am(p == nullptr ? "noproc" : "abandoned"));
   if (orphan != from.orphans.end()) from.orphans.erase(orphan);
   auto const found = p != nullptr ? p->spawns.find(ref) : decltype(p->spawns.find(ref)){};
   if (p == nullptr || found == p->spawns.end()) {
     if (!child) return;
-    // The requester is dead, or no longer waits: nothing of ours stays at the child. A link ends with the reason of the
-    // dead, or abandoned (erlang:spawn_request_abandon/1; both seen from OTP 25).
+    // The requester is dead, or no longer waits: nothing of ours stays at the child. A link ends with the
+    // reason of the dead, or abandoned (erlang:spawn_request_abandon/1; both seen from OTP 25).
     auto const us = *m.to.as_pid();
     if ((m.flags & dist::spawn_flag_monitor) != 0)
       signal_to(from.name.text(), 0, false,

@@ -1,5 +1,5 @@
-// The node's tables: what it holds for each of its processes and for each of its peers. Plain data; node/core.hpp works
-// on it. Link entries follow protocol.md 3.6, monitors 3.5 and 3.9.
+// The node's tables: what it holds for each of its processes and for each of its peers. Plain data;
+// node/core.hpp works on it. Link entries follow protocol.md 3.6, monitors 3.5 and 3.9.
 #pragma once
 
 #include "base/time.hpp"
@@ -86,7 +86,7 @@ public:
   std::optional<base::time_point> deadline; // of what it waits for
   bool scheduled = false;
   std::optional<etf::term> end_reason; // of a body that returns, unless normal
-  std::optional<etf::term> dying; // killed while it ran, or before it ran
+  std::optional<etf::term> dying;      // killed while it ran, or before it ran
 };
 
 // A signal that waits for its peer's connection.
@@ -104,11 +104,11 @@ struct carrier {
   std::optional<dist::connection> wire; // none while a dial is under way
   etf::atom peer;                       // empty until an incoming one said its name
   bool incoming = false;
-  std::size_t holds = 0;   // full mailboxes that keep it from being read
-  bool setting_up = false; // an incoming handshake that counts against handshakes_max
-  bool closing = false;    // nothing is read any more; what waits is still written
+  std::size_t holds = 0;      // full mailboxes that keep it from being read
+  bool setting_up = false;    // an incoming handshake that counts against handshakes_max
+  bool closing = false;       // nothing is read any more; what waits is still written
   bool more_expected = false; // see core::more_expected()
-  bool marked = false;     // in the list of those with something to write
+  bool marked = false;        // in the list of those with something to write
 };
 
 struct peer {
@@ -120,8 +120,8 @@ struct peer {
 
   etf::atom name;
   state where = state::dialling;
-  connection_id connection = 0;   // 0 while its attempt has not come yet
-  carrier* wire = nullptr;        // the same, while up
+  connection_id connection = 0;             // 0 while its attempt has not come yet
+  carrier* wire = nullptr;                  // the same, while up
   std::optional<base::time_point> deadline; // unless up
   bool hidden = false;
   std::uint32_t creation = 0;
@@ -131,7 +131,8 @@ struct peer {
   bool overflown = false; // more than peer_queue_bytes_max: given up at the end of this step
   boost::unordered_flat_map<etf::reference, local_id> monitors; // its monitors on our processes
   std::size_t links = 0;                                        // our link entries with its processes
-  // Requests for linked children that were not answered before the requester ended, and why it did: the children hear.
+  // Requests for linked children that were not answered before the requester ended, and why it did: the
+  // children hear.
   boost::unordered_flat_map<etf::reference, etf::term> orphans; // at most links_per_peer_max
   std::vector<local_id> waiting_connected;
   std::vector<local_id> waiting_writable;
@@ -139,15 +140,15 @@ struct peer {
 
 struct node_limits {
   dist::connection_limits connection;
-  std::size_t processes_max = 262'144;               // as OTP's +P; a spawn request beyond is answered system_limit
-  std::size_t mailbox_bytes_max = 8U << 20U;         // above it the connections that fill it are not read
-  std::size_t mailbox_messages_max = 100'000;        // likewise
+  std::size_t processes_max = 262'144;        // as OTP's +P; a spawn request beyond is answered system_limit
+  std::size_t mailbox_bytes_max = 8U << 20U;  // above it the connections that fill it are not read
+  std::size_t mailbox_messages_max = 100'000; // likewise
   std::size_t peer_queue_bytes_max = 64U
                                      << 20U; // signals that wait for a connection; more, and it is given up
-  std::size_t monitors_per_peer_max = 1'000'000;     // a peer that sets more loses its connection
-  std::size_t links_per_peer_max = 1'000'000;        // likewise
+  std::size_t monitors_per_peer_max = 1'000'000; // a peer that sets more loses its connection
+  std::size_t links_per_peer_max = 1'000'000;    // likewise
   std::size_t peers_max = 16'384;
-  std::size_t handshakes_max = 1024;                 // incoming ones at the same time
+  std::size_t handshakes_max = 1024; // incoming ones at the same time
 };
 
 } // namespace remora::node

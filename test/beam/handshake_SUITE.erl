@@ -11,7 +11,7 @@ cases() ->
      wrong_name_in_challenge, malformed_names, silence_ends_after_setuptime, alive_false_keeps_the_old,
      alive_true_replaces_the_old, simultaneous_nut_greater, simultaneous_nut_smaller, nok_then_incoming,
      simultaneous_100_times_nut_greater, simultaneous_100_times_nut_smaller, restart_within_a_second,
-     dynamic_name].
+     dynamic_name, dynamic_name_of_a_real_node].
 
 %% prevent_overlapping_partitions off: these cases cut connections on purpose, and `global' would cut more.
 peers() -> [#{otp_args => no_pop()}, #{otp_args => no_pop()}].
@@ -291,6 +291,22 @@ restart_within_a_second(Config) ->
     ?assertNotEqual(OldEcho, rcall(Peer, rpc, call, [Node, erlang, whereis, [echo]])),
     remora_ct:stop(Again),
     ?assert(Ms < case remora_ct:nut_kind() of remora -> 1_000; beam -> 3_000 end).
+
+%% A node that asks for its name: it has one as soon as it is connected, is hidden, and can call.
+dynamic_name_of_a_real_node(Config) ->
+    #{node := Node} = nut(Config),
+    Eval = io_lib:format("N = '~s', true = net_kernel:connect_node(N), "
+                         "io:format(\"~~p.~~n\", [{node(), nodes(hidden), rpc:call(N, erlang, node, [])}]), halt().", [Node]),
+    Env = [{"ERL_EPMD_PORT", integer_to_list(remora_ct:epmd_port(Config))}],
+    Asking = remora_ct:start_program(os:find_executable("erl"),
+        ["-noshell", "-start_epmd", "false", "-name", "undefined@127.0.0.1", "-setcookie", remora_ct:cookie(Config),
+         "-eval", lists:flatten(Eval)], Env, filename:join(maps:get(dir, remora_ct:opts(Config)), "dynamic.log")),
+    {line, Line} = remora_ct:await_line(Asking, 10_000),
+    {ok, Tokens, _} = erl_scan:string(binary_to_list(iolist_to_binary(Line))),
+    {ok, {Given, Hidden, Answer}} = erl_parse:parse_term(Tokens),
+    ?assertEqual([Node], Hidden),
+    ?assertEqual(Node, Answer),
+    ?assertMatch([_, "127.0.0.1"], string:split(atom_to_list(Given), "@")).
 
 %% NAME_ME: we say only our host and learn our name and creation.
 dynamic_name(Config) ->

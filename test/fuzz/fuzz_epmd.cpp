@@ -35,7 +35,8 @@ void check_registration(base::bytes_view bytes) {
   }
   bool const refused = !effects.empty() && !r.alive();
   r.closed(now, effects);
-  must(refused || r.next_deadline() == now + std::chrono::seconds(2), "a lost registration is tried again in 2 s");
+  must(refused || r.next_deadline() == now + std::chrono::seconds(2),
+       "a lost registration is tried again in 2 s");
 }
 
 } // namespace

@@ -1,6 +1,6 @@
-// Arbitrary frame bodies on one connection, with and without header: u8 kind of connection, then u16 length and body
-// of one frame after the other. What is delivered is canonical, what is kept stays within its limits, and the first
-// wrong frame is the last one that is looked at.
+// Arbitrary frame bodies on one connection, with and without header: u8 kind of connection, then u16 length
+// and body of one frame after the other. What is delivered is canonical, what is kept stays within its
+// limits, and the first wrong frame is the last one that is looked at.
 #include "dist/flags.hpp"
 #include "dist/inbound.hpp"
 #include "fuzz/fuzz.hpp"
@@ -29,7 +29,8 @@ void check_delivered(dist::signal const& s) {
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   base::cursor in({data, size});
   bool const header = (in.u8() & 1U) != 0;
-  auto const flags = header ? dist::flag::ours : dist::flag::ours & ~(dist::flag::dist_hdr_atom_cache | dist::flag::fragments);
+  auto const flags = header ? dist::flag::ours
+                            : dist::flag::ours & ~(dist::flag::dist_hdr_atom_cache | dist::flag::fragments);
   dist::inbound inbound(flags, limits);
   test::plain_inbound plain(limits.term); // what repeats it reads anew each time
   base::time_point now{};
@@ -39,7 +40,8 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     now += std::chrono::milliseconds(1);
     auto const read = inbound.read(body, now);
     auto const expected = header ? plain.read(body) : std::nullopt;
-    must(inbound.fragmented_bytes() <= limits.fragmented_bytes_max, "half-received messages stay within their limit");
+    must(inbound.fragmented_bytes() <= limits.fragmented_bytes_max,
+         "half-received messages stay within their limit");
     must(inbound.fragmented() <= limits.fragmented_max, "and within their number");
     if (!read) {
       must(!describe(read.error().why).empty(), "an error says something");

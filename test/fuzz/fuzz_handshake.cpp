@@ -1,6 +1,6 @@
-// Arbitrary bytes as the other side of a handshake, in both roles: u8 role and decisions, then what arrives, in pieces
-// of u8 length. Without the cookie nobody gets in; nothing is written that was not asked for, and whoever is refused is
-// not heard any more.
+// Arbitrary bytes as the other side of a handshake, in both roles: u8 role and decisions, then what arrives,
+// in pieces of u8 length. Without the cookie nobody gets in; nothing is written that was not asked for, and
+// whoever is refused is not heard any more.
 #include "dist/connection.hpp"
 #include "dist/flags.hpp"
 #include "fuzz/fuzz.hpp"
@@ -22,7 +22,8 @@ dist::handshake_config config() {
 
 void answer(dist::connection& c, std::uint8_t choice, base::time_point now) {
   using dist::status;
-  static constexpr status all[] = {status::ok, status::ok_simultaneous, status::alive, status::nok, status::not_allowed, status::named};
+  static constexpr status all[] = {status::ok,  status::ok_simultaneous, status::alive,
+                                   status::nok, status::not_allowed,     status::named};
   auto const with = all[choice % std::size(all)];
   c.decide(with, now, with == status::named ? "given@127.0.0.1" : "", 99);
 }
@@ -33,7 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   base::cursor in({data, size});
   auto const choice = in.u8();
   base::time_point now{};
-  auto machine = (choice & 1U) != 0 ? dist::handshake::initiate(config(), "them@127.0.0.1", now) : dist::handshake::accept(config(), now);
+  auto machine = (choice & 1U) != 0 ? dist::handshake::initiate(config(), "them@127.0.0.1", now)
+                                    : dist::handshake::accept(config(), now);
   dist::connection c(std::move(machine), {}, now);
   while (in.ok() && !in.rest().empty()) {
     std::size_t const length = in.u8();
@@ -43,7 +45,8 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     if (!piece.empty()) std::memcpy(room.data(), piece.data(), piece.size());
     c.received(piece.size(), now);
     while (auto e = c.next(now)) {
-      must(!std::holds_alternative<dist::handshake::up>(*e) && !std::holds_alternative<dist::handshake::authenticated>(*e),
+      must(!std::holds_alternative<dist::handshake::up>(*e) &&
+               !std::holds_alternative<dist::handshake::authenticated>(*e),
            "nobody gets in without the cookie");
       must(!std::holds_alternative<dist::signal>(*e), "no signal before the handshake is over");
       if (std::holds_alternative<dist::connection::closed>(*e)) {

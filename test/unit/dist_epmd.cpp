@@ -101,7 +101,7 @@ TEST_CASE("epmd: the answer to NAMES") {
   CHECK(*read("\x00\x00\x11\x11name a at port 1"s) == names{{"a", 1}});
   for (std::string const wrong :
        {"", "abc", "1234name a at port 65536\n", "1234name a at port \n", "1234nome a at port 1\n",
-        "1234name at port 1\n", "1234name a at port 1x\n", "1234\n"}) {
+        "1234name at port 1\n", "1234name  at port 1\n", "1234name a at port 1x\n", "1234\n"}) {
     CAPTURE(wrong);
     CHECK(read(wrong).error() == error::malformed);
   }

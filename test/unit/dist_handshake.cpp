@@ -305,6 +305,9 @@ TEST_CASE("a dynamic name is given by the acceptor") {
   auto const said = output(b);
   auto const status = message("snamed:" + number(6, 2) + "1x2y@h" + number(4711, 4));
   CHECK(said.substr(0, status.size()) == status);
+  // dist_util:publish_flag: OTP takes the name only when the challenge has NAME_ME for PUBLISHED.
+  CHECK(said.substr(status.size() + 3, 8) ==
+        number((dist::flag::ours & ~dist::flag::published) | dist::flag::name_me, 8));
   CHECK(b.peer() == "1x2y@h");
   expect<handshake::authenticated>(say(b, message("r" + number(5, 4) + digest_text("secret", 3456789012))));
   auto const o = b.proceed();
