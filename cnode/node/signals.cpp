@@ -82,12 +82,14 @@ void core::on(peer& from, dist::exit const& m, etf::term const& payload, connect
   if (active) kill_or_deliver_exit(*p, other, m.reason.empty() ? payload : etf::term(m.reason), true);
 }
 
-void core::on(peer& /*from*/, dist::exit2 const& m, etf::term const& payload, connection_id /*via*/) {
+void core::on(peer& from, dist::exit2 const& m, etf::term const& payload, connection_id via) {
+  if (!sent_by(from, m.from)) return violation(via, "an exit of a process that is not the peer's");
   if (auto* const p = local(m.to))
     kill_or_deliver_exit(*p, *m.from.as_pid(), m.reason.empty() ? payload : etf::term(m.reason), false);
 }
 
-void core::on(peer& from, dist::unlink const& m, etf::term const& /*payload*/, connection_id /*via*/) {
+void core::on(peer& from, dist::unlink const& m, etf::term const& /*payload*/, connection_id via) {
+  if (!sent_by(from, m.from)) return violation(via, "an unlink of a process that is not the peer's");
   if (auto* const p = local(m.to))
     if (p->links.erase(*m.from.as_pid()) > 0 && from.links > 0) --from.links;
 }
@@ -109,7 +111,8 @@ void core::on(peer& from, dist::unlink_id const& m, etf::term const& /*payload*/
             [&](etf::builder& b, peer const&) { dist::write::unlink_id_ack(b, m.id, ours, other); });
 }
 
-void core::on(peer& from, dist::unlink_id_ack const& m, etf::term const& /*payload*/, connection_id /*via*/) {
+void core::on(peer& from, dist::unlink_id_ack const& m, etf::term const& /*payload*/, connection_id via) {
+  if (!sent_by(from, m.from)) return violation(via, "an unlink acknowledgement of a process that is not the peer's");
   auto* const p = local(m.to);
   if (p == nullptr) return;
   auto const entry = p->links.find(*m.from.as_pid());
@@ -148,7 +151,8 @@ void core::on(peer& from, dist::monitor_p const& m, etf::term const& /*payload*/
   p->watchers.emplace(ref, watcher{.by = by, .name = name ? etf::atom(*name) : etf::atom()});
 }
 
-void core::on(peer& from, dist::demonitor_p const& m, etf::term const& /*payload*/, connection_id /*via*/) {
+void core::on(peer& from, dist::demonitor_p const& m, etf::term const& /*payload*/, connection_id via) {
+  if (!sent_by(from, m.from)) return violation(via, "a demonitor of a process that is not the peer's");
   auto const ref = *m.ref.as_reference();
   auto const found = from.monitors.find(ref);
   if (found == from.monitors.end()) return;

@@ -159,8 +159,10 @@ TEST_CASE("monitors: noproc for a process comes after the last that it sent") {
 TEST_CASE("identifiers that are not the peer's end its connection") {
   for (auto const* const control :
        {"{1,#Pid<c@h.1.0.1>,$p}", "{19,#Pid<c@h.1.0.1>,$p,#Ref<r@h.50.1>}", "{35,1,#Pid<c@h.1.0.1>,$p}",
-        "{3,#Pid<c@h.1.0.1>,$p,bye}", "{29,#Ref<r@h.50.1>,#Pid<c@h.1.0.1>,$p,{m,f,0},[]}", "{35,0,$q,$p}",
-        "{37,$q,$p}", "{99}", "{22,$q,$p}"}) {
+        "{8,#Pid<c@h.1.0.1>,$p,bye}", "{4,#Pid<c@h.1.0.1>,$p}", "{36,1,#Pid<c@h.1.0.1>,$p}",
+        "{20,#Pid<c@h.1.0.1>,$p,#Ref<r@h.50.1>}", "{3,#Pid<c@h.1.0.1>,$p,bye}",
+        "{29,#Ref<r@h.50.1>,#Pid<c@h.1.0.1>,$p,{m,f,0},[]}", "{35,0,$q,$p}", "{37,$q,$p}", "{99}",
+        "{22,$q,$p}"}) {
     CAPTURE(control);
     with_raw s;
     s.send(control, std::string_view(control).starts_with("{29") ? "[]" : "");

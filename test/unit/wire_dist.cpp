@@ -7,6 +7,7 @@
 #include "dist/handshake.hpp"
 #include "dist/inbound.hpp"
 #include "etf/print.hpp"
+#include "support/signals.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -183,7 +184,11 @@ void check_handshake(std::vector<line> const& all) {
 // What all frames said, in the order of their arrival, and how often each kind came.
 std::string check_frames(std::vector<line> const& all, std::map<std::size_t, int>& kinds) {
   std::map<std::string, dist::inbound> in;
-  for (auto const* const who : {"a", "b"}) in.emplace(who, dist::inbound(dist::flag::ours, {}));
+  std::map<std::string, test::plain_inbound> plain;
+  for (auto const* const who : {"a", "b"}) {
+    in.emplace(who, dist::inbound(dist::flag::ours, {}));
+    plain.emplace(who, etf::term_limits{});
+  }
   std::string out;
   for (auto const& l : all) {
     if (l.what == "tick") out += l.who + " tick\n";
@@ -191,6 +196,8 @@ std::string check_frames(std::vector<line> const& all, std::map<std::size_t, int
     auto& reader = in.at(l.who);
     auto const signal = reader.read(base::as_bytes(l.bytes), {});
     REQUIRE_MESSAGE(signal.has_value(), describe(signal.error().why), ": ", signal.error().detail);
+    CHECK(plain.at(l.who).read(base::as_bytes(l.bytes)) ==
+          (*signal ? test::as_text((*signal)->control, (*signal)->payload) : ""));
     if (!*signal) {
       out += l.who + " part\n";
       continue;
