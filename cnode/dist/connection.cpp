@@ -1,6 +1,7 @@
 #include "dist/connection.hpp"
 
 #include "base/check.hpp"
+#include "base/overload.hpp"
 
 #include <fmt/format.h>
 
@@ -16,13 +17,6 @@ constexpr std::size_t room_max = 256U << 10U;
 constexpr std::size_t keep_capacity_max = 1U << 20U; // a larger input buffer is given back once it is empty
 constexpr int ticks_per_tick_time = 4;               // OTP's net_tickintensity
 constexpr std::array<std::uint8_t, 4> tick{};        // a frame of length 0
-
-template <class... Cases>
-struct overload : Cases... {
-  using Cases::operator()...;
-};
-template <class... Cases>
-overload(Cases...) -> overload<Cases...>;
 
 } // namespace
 
@@ -70,7 +64,7 @@ std::optional<connection::event> connection::next_handshake(base::time_point now
     flush_handshake();
     if (!outcome && used == 0) return std::nullopt;
     if (!outcome) continue;
-    return std::visit(overload{
+    return std::visit(base::overload{
                           [&](handshake::up& up) -> std::optional<event> {
                             opened(up.flags, now);
                             return std::move(up);

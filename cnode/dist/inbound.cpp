@@ -1,16 +1,13 @@
 #include "dist/inbound.hpp"
 
 #include "dist/flags.hpp"
+#include "dist/frame_tags.hpp"
 #include "etf/tags.hpp"
 
 namespace remora::dist {
 
 namespace {
 
-constexpr std::uint8_t pass_through_tag = 112;
-constexpr std::uint8_t header_tag = 68;
-constexpr std::uint8_t first_fragment_tag = 69;
-constexpr std::uint8_t next_fragment_tag = 70;
 constexpr std::size_t repeated_control_bytes_max = 512; // longer control messages are not compared
 // Room in front of a message put together from fragments: its beginning grows when cache references become
 // atoms.

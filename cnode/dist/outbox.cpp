@@ -1,6 +1,7 @@
 #include "dist/outbox.hpp"
 
 #include "dist/flags.hpp"
+#include "dist/frame_tags.hpp"
 #include "etf/tags.hpp"
 
 #include <algorithm>
@@ -9,10 +10,6 @@ namespace remora::dist {
 
 namespace {
 
-constexpr std::uint8_t pass_through_tag = 112;
-constexpr std::uint8_t header_tag = 68;
-constexpr std::uint8_t first_fragment_tag = 69;
-constexpr std::uint8_t next_fragment_tag = 70;
 constexpr std::size_t fragment_head = 18;         // 131, tag, sequence, fragment id
 constexpr std::size_t gather_bytes = 512U << 10U; // how much to have ready for one write
 

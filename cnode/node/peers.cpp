@@ -3,6 +3,7 @@
 #include "node/core.hpp"
 
 #include "base/check.hpp"
+#include "base/overload.hpp"
 #include "dist/flags.hpp"
 #include "etf/reader.hpp"
 
@@ -13,13 +14,6 @@
 namespace remora::node {
 
 namespace {
-template <class... Cases>
-struct overload : Cases... {
-  using Cases::operator()...;
-};
-template <class... Cases>
-overload(Cases...) -> overload<Cases...>;
-
 constexpr std::uint32_t creation_min = 4; // smaller ones are of nodes before OTP 23
 
 std::string base36(std::uint64_t value) {
@@ -176,7 +170,7 @@ void core::pump(connection_id id) {
 
 void core::handle(connection_id id, dist::connection::event& e) {
   std::visit(
-      overload{
+      base::overload{
           [&](dist::handshake::named const& n) { on_named(id, n); },
           [&](dist::handshake::lost_race const&) { on_lost_race(id); },
           [&](dist::handshake::authenticated const&) { on_authenticated(id); },

@@ -73,7 +73,7 @@ process* core::find_process(local_id id) {
 
 process* core::find_process(etf::pid const& p) {
   if (p.creation != creation_ || p.node != name_) return nullptr;
-  auto* const found = find_process(local_id{p.serial} << 32U | p.id);
+  auto* const found = find_process(local_id_of(p));
   return found != nullptr && !found->dying ? found : nullptr;
 }
 
@@ -223,8 +223,6 @@ void core::send_demonitor(process const& p, etf::reference const& ref, destinati
 
 void core::tell_watchers(process& p, etf::term const& reason) {
   auto const watchers = std::move(p.watchers);
-  etf::builder own;
-  own.pid(p.pid);
   for (auto const& [ref, w] : watchers) {
     if (w.by.node == name_) {
       auto* const by = find_process(w.by);
@@ -244,7 +242,7 @@ void core::tell_watchers(process& p, etf::term const& reason) {
       source.pid(p.pid);
     else
       source.atom(w.name);
-    bool const payload = to->where != peer::state::up || (to->flags & dist::flag::exit_payload) != 0;
+    bool const payload = to->takes_exit_payload();
     signal_to(
         w.by.node.text(), p.id, false,
         [&, &w = w, &ref = ref](etf::builder& b, peer const&) {
@@ -273,9 +271,9 @@ void core::tell_links(process& p, etf::term const& reason) {
 void core::exit_signal(process* from, etf::pid const& from_pid, etf::pid const& to, etf::view reason) {
   auto* const p = find_peer(to.node.text());
   if (p == nullptr) return;
-  bool const payload = p->where != peer::state::up || (p->flags & dist::flag::exit_payload) != 0;
+  bool const payload = p->takes_exit_payload();
   signal_to(
-      to.node.text(), from != nullptr ? from->id : local_id{from_pid.serial} << 32U | from_pid.id, false,
+      to.node.text(), from != nullptr ? from->id : local_id_of(from_pid), false,
       [&](etf::builder& b, peer const&) { dist::write::exit(b, from_pid, to, reason, payload); },
       payload ? etf::term(reason) : etf::term());
 }

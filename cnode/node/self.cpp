@@ -197,13 +197,16 @@ void self::reply(caller const& to, etf::term const& answer) {
 
 namespace {
 
-// {Tag, Reply} with Tag = [alias|Ref], or the DOWN of the call's monitor.
-bool answers(etf::view message, etf::view tag, etf::view ref) {
-  auto const arity = message.arity();
-  if (arity == 2U) return (*message.tuple<2>())[0] == tag;
-  if (arity != 5U) return false;
+bool is_down(etf::view message, etf::view ref) {
+  if (message.arity() != 5U) return false;
   auto const down = *message.tuple<5>();
   return down[0].is_atom("DOWN") && down[1] == ref;
+}
+
+// {Tag, Reply} with Tag = [alias|Ref], or the DOWN of the call's monitor.
+bool answers(etf::view message, etf::view tag, etf::view ref) {
+  if (auto const reply = message.tuple<2>()) return (*reply)[0] == tag;
+  return is_down(message, ref);
 }
 
 } // namespace
@@ -255,12 +258,6 @@ bool is_spawn_reply(etf::view message, etf::view ref) {
   if (message.arity() != 4U) return false;
   auto const reply = *message.tuple<4>();
   return reply[0].is_atom("spawn_reply") && reply[1] == ref;
-}
-
-bool is_down(etf::view message, etf::view ref) {
-  if (message.arity() != 5U) return false;
-  auto const down = *message.tuple<5>();
-  return down[0].is_atom("DOWN") && down[1] == ref;
 }
 
 etf::term erpc_error(etf::view what) { return etf::make(etf::tup(etf::am("erpc"), what)); }
@@ -375,8 +372,7 @@ void self::exit_other(etf::pid const& other, etf::view reason) {
     return;
   }
   auto const* const p = node_->find_peer(other.node.text());
-  bool const payload =
-      p == nullptr || p->where != peer::state::up || (p->flags & dist::flag::exit_payload) != 0;
+  bool const payload = p == nullptr || p->takes_exit_payload();
   node_->signal_to(
       other.node.text(), process_->id, true,
       [&](etf::builder& b, peer const&) { dist::write::exit2(b, process_->pid, other, reason, payload); },

@@ -30,7 +30,7 @@ void core::on_signal(peer& from, dist::signal& s, connection_id via) {
 process* core::local(etf::view pid) {
   auto const p = pid.borrow_pid();
   if (!p || p->creation != creation_ || p->node != name_.text()) return nullptr;
-  auto* const found = find_process(local_id{p->serial} << 32U | p->id);
+  auto* const found = find_process(local_id_of(*p));
   return found != nullptr && !found->dying ? found : nullptr;
 }
 
@@ -107,12 +107,13 @@ void core::on(peer& from, dist::unlink_id const& m, etf::term const& /*payload*/
   // Always acknowledged, also for the dead: otherwise the peer keeps an inactive entry and ignores our later
   // links.
   auto const ours = *m.to.as_pid();
-  signal_to(from.name.text(), local_id{ours.serial} << 32U | ours.id, false,
+  signal_to(from.name.text(), local_id_of(ours), false,
             [&](etf::builder& b, peer const&) { dist::write::unlink_id_ack(b, m.id, ours, other); });
 }
 
 void core::on(peer& from, dist::unlink_id_ack const& m, etf::term const& /*payload*/, connection_id via) {
-  if (!sent_by(from, m.from)) return violation(via, "an unlink acknowledgement of a process that is not the peer's");
+  if (!sent_by(from, m.from))
+    return violation(via, "an unlink acknowledgement of a process that is not the peer's");
   auto* const p = local(m.to);
   if (p == nullptr) return;
   auto const entry = p->links.find(*m.from.as_pid());
@@ -135,7 +136,7 @@ void core::on(peer& from, dist::monitor_p const& m, etf::term const& /*payload*/
   if (p == nullptr) {
     auto const noproc = etf::make(etf::am("noproc"));
     auto const dead = m.target.borrow_pid();
-    auto const sender = dead ? local_id{dead->serial} << 32U | dead->id : 0; // behind the last that it sent
+    auto const sender = dead ? local_id_of(*dead) : 0; // behind the last that it sent
     signal_to(
         from.name.text(), sender, false,
         [&](etf::builder& b, peer const& to) {

@@ -4,6 +4,7 @@
 
 #include "base/time.hpp"
 #include "dist/connection.hpp"
+#include "dist/flags.hpp"
 #include "node/effects.hpp"
 #include "node/process.hpp"
 
@@ -23,6 +24,7 @@ namespace remora::node {
 
 // A process of ours within this incarnation: serial * 2^32 + id of its pid, never used twice.
 using local_id = std::uint64_t;
+local_id local_id_of(auto const& pid) { return local_id{pid.serial} << 32U | pid.id; } // of any kind of pid
 
 // Hash and equality that take an atom or its text.
 struct text_hash {
@@ -134,6 +136,8 @@ struct peer {
   // Requests for linked children that were not answered before the requester ended, and why it did: the
   // children hear.
   boost::unordered_flat_map<etf::reference, etf::term> orphans; // at most links_per_peer_max
+  // Reasons go as payloads; while it is not up, as to every supported release.
+  bool takes_exit_payload() const { return where != state::up || (flags & dist::flag::exit_payload) != 0; }
   std::vector<local_id> waiting_connected;
   std::vector<local_id> waiting_writable;
 };
