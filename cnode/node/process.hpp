@@ -15,6 +15,7 @@
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "etf/builder.hpp"
+#include "etf/destination.hpp"
 #include "etf/term.hpp"
 #include "node/task.hpp"
 
@@ -38,19 +39,8 @@ struct exit_process {
   etf::term reason;
 };
 
-// Where a message goes: a pid, or a name on a node.
-struct destination {
-  std::optional<etf::pid> pid;
-  etf::atom name;
-  etf::atom node; // with a name; empty is this node
-
-  destination(etf::pid p) : pid(std::move(p)) {}                 // NOLINT: so meant
-  destination(std::string_view local_name) : name(local_name) {} // NOLINT
-  destination(char const* local_name) : name(local_name) {}      // NOLINT
-  destination(std::string_view a_name, std::string_view a_node) : name(a_name), node(a_node) {}
-};
-// A pid, an atom, or {Name, Node}; nullopt for any other term.
-std::optional<destination> as_destination(etf::view term);
+using etf::as_destination;
+using etf::destination;
 
 enum class send_status : std::uint8_t {
   sent,
@@ -100,11 +90,13 @@ public:
   class timed_receive_awaiter;
   receive_awaiter receive(pattern wanted = {});
   timed_receive_awaiter receive_within(base::duration timeout, pattern wanted = {});
+  timed_receive_awaiter receive_until(std::optional<base::time_point> deadline, pattern wanted = {}); // none: never
   task<> sleep(base::duration time); // messages stay in the mailbox meanwhile
 
   // `!`: dials the destination's node if need be and comes back at once. What cannot be delivered is dropped
   // without a word, as on OTP: a process or name that is not there is no error.
-  send_status send(destination const& to, etf::term const& message);
+  // Without `dial` (OTP's noconnect) it is dropped where there is no connection.
+  send_status send(destination const& to, etf::term const& message, bool dial = true);
   class writable_awaiter;
   writable_awaiter writable(etf::atom const& peer); // until it is not busy, or not connected
   task<bool> connect(etf::atom peer);               // dials if need be; false when there is no connection
@@ -190,8 +182,8 @@ private:
 
 class self::timed_receive_awaiter {
 public:
-  timed_receive_awaiter(self me, pattern wanted, base::duration timeout)
-      : me_(me), pattern_(std::move(wanted)), timeout_(timeout) {}
+  timed_receive_awaiter(self me, pattern wanted, std::optional<base::time_point> deadline)
+      : me_(me), pattern_(std::move(wanted)), deadline_(deadline) {}
   bool await_ready();
   void await_suspend(std::coroutine_handle<> caller);
   std::optional<etf::term> await_resume() { return std::move(message_); }
@@ -199,7 +191,7 @@ public:
 private:
   self me_;
   pattern pattern_;
-  base::duration timeout_;
+  std::optional<base::time_point> deadline_;
   std::optional<etf::term> message_;
 };
 

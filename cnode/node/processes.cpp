@@ -17,6 +17,11 @@ constexpr std::uint32_t reference_first_word_bits = 18; // OTP refuses more (ext
 
 etf::term atom_term(std::string_view text) { return etf::make(etf::am(text)); }
 
+// What a monitor signal calls its object: the pid, or the name alone.
+etf::term wire_object(destination const& target) {
+  return target.pid ? etf::make(*target.pid) : etf::make(target.name);
+}
+
 } // namespace
 
 core::core(core_options options)
@@ -200,7 +205,7 @@ void core::finish(process& p, etf::term reason) {
 void core::drop_monitors(process& p) {
   auto const monitors = std::move(p.monitors);
   for (auto const& [ref, w] : monitors) {
-    auto const& node = w.target.pid ? w.target.pid->node : w.target.node;
+    auto const& node = w.target.where();
     if (node == name_) {
       if (auto* const other = find_process(w.local)) other->watchers.erase(ref);
       continue;
@@ -211,13 +216,9 @@ void core::drop_monitors(process& p) {
 
 void core::send_demonitor(process const& p, etf::reference const& ref, destination const& target,
                           etf::atom const& node) {
-  etf::builder t;
-  if (target.pid)
-    t.pid(*target.pid);
-  else
-    t.atom(target.name);
+  auto const object = wire_object(target);
   signal_to(node.text(), p.id, false, [&](etf::builder& b, peer const&) {
-    dist::write::demonitor_p(b, p.pid, etf::view(t.bytes()), ref);
+    dist::write::demonitor_p(b, p.pid, object, ref);
   });
 }
 
@@ -386,7 +387,7 @@ void core::fire_down(process& to, etf::reference const& ref, destination const& 
 void core::monitor(process& p, destination const& other, etf::reference const& ref) {
   destination target = other;
   if (!target.pid && target.node.empty()) target.node = name_;
-  auto const node = target.pid ? target.pid->node : target.node;
+  auto const node = target.where();
   p.monitors.emplace(ref, watched{.target = target});
   auto const fail = [&](std::string_view why) {
     p.monitors.erase(ref);
@@ -399,13 +400,9 @@ void core::monitor(process& p, destination const& other, etf::reference const& r
     q->watchers.emplace(ref, watcher{.by = p.pid, .name = target.pid ? etf::atom() : target.name});
     return;
   }
-  etf::builder t;
-  if (target.pid)
-    t.pid(*target.pid);
-  else
-    t.atom(target.name);
+  auto const object = wire_object(target);
   auto const status = signal_to(node.text(), p.id, true, [&](etf::builder& b, peer const&) {
-    dist::write::monitor_p(b, p.pid, etf::view(t.bytes()), ref);
+    dist::write::monitor_p(b, p.pid, object, ref);
   });
   if (status == send_status::dropped && find_peer(node.text()) == nullptr) fail("noconnection");
 }
@@ -417,7 +414,7 @@ void core::demonitor(process& p, etf::reference const& ref) {
   if (found == p.monitors.end()) return;
   auto const [target, local] = found->second;
   p.monitors.erase(found);
-  auto const& node = target.pid ? target.pid->node : target.node;
+  auto const& node = target.where();
   if (node != name_) return send_demonitor(p, ref, target, node);
   if (auto* const q = find_process(local)) q->watchers.erase(ref);
 }

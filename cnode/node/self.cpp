@@ -8,14 +8,6 @@
 
 namespace remora::node {
 
-std::optional<destination> as_destination(etf::view term) {
-  if (auto p = term.as_pid()) return destination(std::move(*p));
-  if (auto const name = term.atom_text()) return destination(*name);
-  auto const pair = term.tuple<2>();
-  if (!pair || !(*pair)[0].is_atom() || !(*pair)[1].is_atom()) return std::nullopt;
-  return destination(*(*pair)[0].atom_text(), *(*pair)[1].atom_text());
-}
-
 etf::pid const& self::pid() const { return process_->pid; }
 etf::pid const& self::leader() const { return process_->leader; }
 
@@ -24,7 +16,11 @@ etf::pid const& self::leader() const { return process_->leader; }
 self::receive_awaiter self::receive(pattern wanted) { return {*this, std::move(wanted)}; }
 
 self::timed_receive_awaiter self::receive_within(base::duration timeout, pattern wanted) {
-  return {*this, std::move(wanted), timeout};
+  return {*this, std::move(wanted), node_->now() + timeout};
+}
+
+self::timed_receive_awaiter self::receive_until(std::optional<base::time_point> deadline, pattern wanted) {
+  return {*this, std::move(wanted), deadline};
 }
 
 bool self::receive_awaiter::await_ready() {
@@ -51,7 +47,7 @@ void self::timed_receive_awaiter::await_suspend(std::coroutine_handle<> caller) 
                        .message = &message_,
                        .peer = {},
                        .resume = caller};
-  me_.node().set_deadline(me_.raw(), me_.node().now() + timeout_);
+  me_.node().set_deadline(me_.raw(), deadline_);
 }
 
 task<> self::sleep(base::duration time) {
@@ -121,15 +117,15 @@ void send_control(etf::builder& b, peer const& p, etf::pid const& from, etf::pid
 
 } // namespace
 
-send_status self::send(destination const& to, etf::term const& message) {
-  auto const& node = to.pid ? to.pid->node : to.node;
+send_status self::send(destination const& to, etf::term const& message, bool dial) {
+  auto const& node = to.where();
   if (node.empty() || node == node_->name_) {
     auto* const p = to.pid ? node_->find_process(*to.pid) : node_->find_registered(to.name.text());
     if (p != nullptr) node_->deliver(*p, message);
     return send_status::sent;
   }
   return node_->signal_to(
-      node.text(), process_->id, true,
+      node.text(), process_->id, dial,
       [&](etf::builder& b, peer const& p) {
         if (!to.pid) return dist::write::reg_send(b, process_->pid, to.name.text());
         send_control(b, p, process_->pid, *to.pid);
@@ -223,7 +219,7 @@ task<call_result> self::call(destination to, etf::term request, base::duration t
   if ((*answer)->arity() == 2U) co_return etf::term((*(*answer)->tuple<2>())[1]);
   auto const reason = (*(*answer)->tuple<5>())[4];
   if (!reason.is_atom("noconnection")) co_return call_failure::because(etf::term(reason));
-  auto const node = to.pid ? to.pid->node : to.node;
+  auto const node = to.where();
   co_return call_failure::because(etf::make(etf::tup(etf::am("nodedown"), node)));
 }
 
