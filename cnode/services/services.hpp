@@ -2,6 +2,8 @@
 // logger_proxy, and the functions that may be called here (erlang:*, net_adm:*, remora:*).
 #pragma once
 
+#include "services/door.hpp"
+
 #include "node/core.hpp"
 
 #include <cstdint>
@@ -18,6 +20,10 @@ struct about {
   }; // as the system counts them
 };
 
-void install(node::core& node, about const& program);
+// What native code uses of it. Shared: it lives as long as somebody holds it, and its processes.
+struct installed {
+  services::door door;
+};
+installed install(node::core& node, about const& program);
 
 } // namespace remora::services
