@@ -123,6 +123,7 @@ private:
   void peer_lost(etf::atom name, std::string reason, std::string detail);
   void peer_failed(etf::atom name, std::string reason); // never came up
   void dial_over(etf::atom const& name);                // the same, and it was told why
+  bool drop_stale(peer& p, etf::view control);
   std::unique_ptr<peer> take_peer(etf::atom const& name);
   void tell_noconnection(peer const& gone);
   void break_links(process& p, etf::atom const& node, etf::term const& reason);
