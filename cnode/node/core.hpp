@@ -182,6 +182,7 @@ private:
   void kill_or_deliver_exit(process& p, etf::pid const& from, etf::term const& reason, bool by_link);
   void terminate(process& p, etf::term reason);
   etf::term crash_reason(process const& p);
+  void report_crash(process const& p, etf::term const& reason);
   void send_demonitor(process const& p, etf::reference const& ref, destination const& target,
                       etf::atom const& node);
   void set_deadline(process& p, std::optional<base::time_point> when);

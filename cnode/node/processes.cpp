@@ -171,9 +171,29 @@ etf::term core::crash_reason(process const& p) {
   } catch (...) {
     reason = etf::make(etf::tup(etf::am("cpp_exception"), "unknown"));
   }
-  effects_.emplace_back(process_crashed{
-      .process = p.name.empty() ? p.initial_call : std::string(p.name.text()), .reason = reason});
+  report_crash(p, reason);
   return reason;
+}
+
+// Where its group leader lives, as OTP does: there to the logger of that node (utils.c,
+// send_error_term_to_logger; protocol.md 5.5), which is lost where there is no connection.
+void core::report_crash(process const& p, etf::term const& reason) {
+  auto const& node = p.leader.node;
+  if (node == name_ || node.empty()) {
+    effects_.emplace_back(process_crashed{
+        .process = p.name.empty() ? p.initial_call : std::string(p.name.text()), .reason = reason});
+    return;
+  }
+  using etf::am;
+  etf::builder meta;
+  meta.map(3).atom("pid").pid(p.pid).atom("gl").pid(p.leader).atom("error_logger");
+  meta.map(2).atom("emulator").boolean(true).atom("tag").atom("error");
+  auto const report = etf::make(etf::tup(am("log"), am("error"),
+                                         etf::str("Error in process ~p on node ~p with exit value:~n~p~n"),
+                                         etf::lst(p.pid, name_, *reason), *meta.take()));
+  signal_to(
+      node.text(), p.id, false,
+      [&](etf::builder& b, peer const&) { dist::write::reg_send(b, p.pid, "logger_proxy"); }, report);
 }
 
 void core::terminate(process& p, etf::term reason) {

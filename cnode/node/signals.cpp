@@ -256,16 +256,18 @@ body core::spawned_body(std::string_view module, std::string_view name, etf::ter
       etf::make(etf::lst(etf::tup(etf::am(module), etf::am(name), *arguments, std::vector<int>{})));
   auto const* const f = functions_.find(module, name, arguments->list()->left());
   if (f == nullptr)
-    return [reason = etf::make(etf::tup(etf::am("undef"), stack))](self me) -> task<> {
+    return [this, reason = etf::make(etf::tup(etf::am("undef"), stack))](self me) -> task<> {
+      report_crash(me.raw(), reason);
       me.end_with(reason);
       co_return;
     };
-  return [f, arguments, stack](self me) -> task<> {
+  return [this, f, arguments, stack](self me) -> task<> {
     std::optional<etf::term> reason;
     try {
       co_await (*f)(me, arguments);
     } catch (raised const& r) {
       reason = end_of(r, stack);
+      if (r.how != raised::kind::exit) report_crash(me.raw(), *reason);
     }
     if (reason) me.end_with(*reason);
   };
