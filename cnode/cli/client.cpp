@@ -283,9 +283,10 @@ namespace {
 std::optional<etf::term> one_term(std::string_view what, std::string const& text) {
   auto parsed = etf::parse_arguments(text);
   if (parsed && parsed->size() == 1) return std::move(parsed->front());
-  refused(fmt::format("the {} {} is no Erlang term: {}; a {} is written as foo, 'Foo', <<\"foo\">> or {{foo,1}}", what,
-                      text, parsed ? "there is more than one" : etf::describe(parsed.error()), what),
-          exit_usage);
+  refused(
+      fmt::format("the {} {} is no Erlang term: {}; a {} is written as foo, 'Foo', <<\"foo\">> or {{foo,1}}",
+                  what, text, parsed ? "there is more than one" : etf::describe(parsed.error()), what),
+      exit_usage);
   return std::nullopt;
 }
 
