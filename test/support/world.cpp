@@ -63,11 +63,11 @@ void replace_all(std::string& text, std::string_view what, std::string_view by) 
 
 // ---- the raw peer
 
-raw_peer::raw_peer(std::string name, std::uint64_t its_flags, std::string its_cookie)
-    : flags(its_flags), cookie(std::move(its_cookie)), name_(std::move(name)) {}
+raw_peer::raw_peer(std::string its_name, std::uint64_t its_flags, std::string its_cookie)
+    : name(std::move(its_name)), flags(its_flags), cookie(std::move(its_cookie)) {}
 
 dist::handshake_config raw_peer::config(std::uint32_t challenge) const {
-  return {.our_name = name_,
+  return {.our_name = name,
           .creation = creation,
           .flags = flags,
           .cookie = cookie,
@@ -314,7 +314,11 @@ bool world::step() {
     bool const reads = !s->hung_up && s->owner->who->reading_wanted(s->id);
     if (reads && (!s->inbox.empty() || s->other == nullptr)) can.emplace_back([this, s] { deliver(*s); });
   }
-  if (can.empty()) return false;
+  if (can.empty()) // a node may have more to do than it does at once
+    return std::any_of(members_.begin(), members_.end(), [&](auto const& m) {
+      auto const next = m.second->core != nullptr ? m.second->core->next_deadline() : std::nullopt;
+      return next && *next <= now_;
+    });
   can[random_.below(can.size())]();
   std::erase_if(sessions_, [](auto const& s) { return !s->open; });
   return true;
