@@ -67,7 +67,7 @@ void joining::open(etf::atom const& node) {
   s = session{};
   s.my_tag = s_.next_id();
   // Known is ignored by its receiver (7.6).
-  auto const init = tup(am("locker"), am("no_longer_a_pid"), std::vector<int>{}, s_.pid(role::locker));
+  auto const init = make(tup(am("locker"), am("no_longer_a_pid"), std::vector<int>{}, s_.pid(role::locker)));
   s_.cast(role::name_server, node,
           *make(tup(am("init_connect"), tup(protocol_version, s.my_tag), s_.us, init)));
   auto const found = early_.find(node);

@@ -202,12 +202,12 @@ void locker::cancel(etf::atom const& node, std::uint64_t my_tag, announcement co
     return;
   }
   // new_nodes before del_lock, from one process on each connection: receivers check the lock (7.3).
-  if (last_words != nullptr) {
+  if (last_words != nullptr && !last_words->to.empty()) {
     auto const message = make(tup(am("$gen_cast"), last_words->message));
     for (auto const& to : last_words->to)
       s_.emit(send{role::locker, etf::destination(server_name, to.text()), message, true});
-    just_synced_ = true;
   }
+  just_synced_ = last_words != nullptr;
   free_all();
   to_idle();
 }
