@@ -109,6 +109,7 @@ TEST_CASE("groups: after a cut and its healing all agree again, in any order of 
     s.at("a@h").join("pg", t("g"), p2);
     for (auto steps = seed % 3; steps > 0; --steps) s.w.step();
     s.meet();
+    s.meet(); // again: where the loss was not noticed yet the first did nothing
     CHECK(s.agree("pg", "g", {p, p2, q}));
     s.w.cut("a@h", "c@h");
     s.w.cut("a@h", "b@h");

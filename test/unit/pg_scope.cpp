@@ -344,7 +344,7 @@ TEST_CASE("pg limits: groups, their size, and all names together") {
   CHECK(p.hear("{join,b1,i,b7}") == lines{"refused: a join beyond the limits of groups"});
   CHECK(p.s.group_count() == 2);
   p.hear("{leave,b1,b7,[h]}");
-  p.hear("{'$gen_cast',{sync,b1,[{h,[b7]},{i,[b7]},{j,[b8]}]}}");
+  p.hear("{'$gen_cast',{sync,b1,[{g,[b7]},{i,[b7]},{j,[b8]}]}}");
   CHECK(p.s.group_count() == 2);
   CHECK(p.s.join(p.t("k"), p.pids("p1"), false, p.effects) == pg::joined::limit);
   p.effects.clear();
