@@ -24,6 +24,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <sstream>
 
 using namespace remora;
@@ -45,13 +46,17 @@ public:
       return fmt::format("error: {}\n", e.what());
     }
     std::string out;
-    for (auto const& line : w_.take_trace()) out += line + "\n";
+    for (auto line : w_.take_trace()) {
+      for (auto at = line.find('\n'); at != std::string::npos; at = line.find('\n'))
+        line.replace(at, 1, "~n");
+      out += line + "\n";
+    }
     for (auto const& [name, pid] : processes_) {
       for (auto const& line : w_.log(pid)) out += fmt::format("{} got {}\n", name, line);
       w_.log(pid).clear();
     }
     for (auto& line : std::exchange(answers_, {})) out += line + "\n";
-    return out;
+    return with_named_pids(out);
   }
 
 private:
@@ -92,12 +97,27 @@ private:
     return std::chrono::duration_cast<base::duration>(std::chrono::duration<double>(std::stod(text)));
   }
 
-  etf::term term(std::string text) const {
-    for (auto const& [name, pid] : processes_) {
-      auto const word = "$" + name;
-      for (auto at = text.find(word); at != std::string::npos; at = text.find(word))
-        text.replace(at, word.size(), etf::print(etf::make(pid)));
+  static void replace_all(std::string& text, std::string const& word, std::string const& by) {
+    for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + by.size()))
+      text.replace(at, word.size(), by);
+  }
+
+  // P1, P2.. in the order in which they appear: a story is not about how many processes a node starts with.
+  std::string with_named_pids(std::string out) {
+    static std::regex const any("#Pid<[^>]*>");
+    for (std::smatch found; std::regex_search(out, found, any);) {
+      auto const text = found.str();
+      auto const seen = std::find(pids_.begin(), pids_.end(), text);
+      auto const number = seen - pids_.begin() + 1;
+      if (seen == pids_.end()) pids_.push_back(text);
+      replace_all(out, text, fmt::format("P{}", number));
     }
+    return out;
+  }
+
+  etf::term term(std::string text) const {
+    for (auto const& [name, pid] : processes_) replace_all(text, "$" + name, etf::print(etf::make(pid)));
+    for (auto n = pids_.size(); n > 0; --n) replace_all(text, fmt::format("$P{}", n), pids_[n - 1]);
     auto t = etf::parse(text);
     if (!t) throw std::runtime_error(text + ": " + etf::describe(t.error()));
     return *t;
@@ -283,6 +303,7 @@ private:
   std::map<std::string, services::groups> groups_;
   std::map<std::uint32_t, etf::reference> monitors_;
   lines answers_;
+  std::vector<std::string> pids_; // that appeared without a name
 };
 
 // Comments and blank lines stay where they are; a command is one line, its outcome ends at a blank line.
