@@ -500,7 +500,7 @@ command_line(Config) ->
 %% ---- speed -----------------------------------------------------------------------------------------------
 
 %% 10,000 memberships, each a group of its own, told to an OTP node that had no such scope: from us and from an OTP
-%% node, in turns. The bound here is loose; the figures are in the log.
+%% node, in turns. The bound here only refuses what grows with the square; the figures are in the log.
 many_memberships(Config) ->
     connect_all(Config),
     Count = 10_000,
@@ -520,7 +520,7 @@ many_memberships(Config) ->
     [Us, They] = [median([element(N, T) || T <- Times]) || N <- [1, 2]],
     ct:pal("~p memberships: joined in ~p us (by pg:join ~p us); synced in ~p us, BEAM to BEAM ~p us: ~.2fx",
            [Count, JoinOurs, JoinTheirs, Us, They, Us / They]),
-    ?assert(Us < 2 * They).
+    ?assert(Us < 5 * They).
 
 join_latency(Config) ->
     connect_all(Config),
