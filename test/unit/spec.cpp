@@ -1,7 +1,7 @@
 // Runs the scripts of test/spec: stories in the style of etcd's datadriven tests. A command, `----`, and what
 // came of it; REMORA_REWRITE=1 writes the outcomes anew, to be reviewed like code.
 //
-//   node a@h [hidden] [cookie=C]             a node of ours
+//   node a@h [hidden] [cookie=C] [pg=S,..]   a node of ours, with these scopes of process groups
 //   raw r@h [cookie=C] [creation=N] [answer=nok|alive|..]   a peer that does as it is told; again: other
 //   settings process a p [mortal]                     a process p of a: it traps exits, and its mailbox is
 //   shown function b m:f/N answer T | exit T | throw T | error T | send ARG1 T     what may be called on b p
@@ -84,6 +84,7 @@ private:
   static std::string full(std::string const& node) {
     return node.find('@') == std::string::npos ? node + "@h" : node;
   }
+  static std::string short_name(std::string const& node) { return node.substr(0, node.find('@')); }
   static std::string option(words const& all, std::string const& name) {
     for (auto const& word : all)
       if (word.starts_with(name + "=")) return word.substr(name.size() + 1);
@@ -165,6 +166,7 @@ private:
     if (auto const p = processes_.find(verb); p != processes_.end()) return act(p->second, all);
     if (all.at(1) == "dial") return core(verb).connect(etf::atom(full(all.at(2))));
     if (all.at(1) == "leave") return core(verb).leave(w_.now());
+    if (all.at(1) == "pg") return act_on_groups(groups_.at(full(verb)), all);
     throw std::runtime_error("unknown command");
   }
 
@@ -172,7 +174,13 @@ private:
     node::core_options options;
     options.hidden = has(all, "hidden");
     options.cookie = option(all, "cookie");
-    services::install(w_.add(full(all.at(1)), options), {.version = "spec"});
+    services::about about{.version = "spec"};
+    std::stringstream scopes(option(all, "pg"));
+    for (std::string scope; std::getline(scopes, scope, ',');) about.pg_scopes.push_back(scope);
+    auto& n = w_.add(full(all.at(1)), options);
+    groups_.insert_or_assign(full(all.at(1)), services::install(n, about).groups);
+    for (auto const& scope : about.pg_scopes)
+      w_.label(n.find_registered(scope)->pid, scope + short_name(all.at(1)));
   }
 
   void add_raw(words const& all) {
@@ -207,6 +215,25 @@ private:
           if (how == "wait") co_await me.receive();
           co_return value;
         });
+  }
+
+  // a pg join | leave SCOPE GROUP PIDS      a pg members SCOPE GROUP
+  void act_on_groups(services::groups& g, words const& all) {
+    auto const group = term(all.at(4));
+    if (all.at(2) == "members") {
+      auto const members = g.members(all.at(3), group);
+      auto sorted = std::vector(members.begin(), members.end());
+      std::sort(sorted.begin(), sorted.end());
+      answers_.push_back("members: " + w_.text(etf::make(sorted)));
+      return;
+    }
+    auto const who = term(all.at(5));
+    auto const one = who->as_pid();
+    auto const several = *pg::read_pids(who);
+    bool const join = all.at(2) == "join";
+    auto const done = join ? (one ? g.join(all.at(3), group, *one) : g.join(all.at(3), group, several))
+                           : (one ? g.leave(all.at(3), group, *one) : g.leave(all.at(3), group, several));
+    if (done == services::groups::outcome::not_joined) answers_.push_back("not_joined");
   }
 
   void act(raw_peer& r, words const& all, std::string const& command) {
@@ -273,6 +300,7 @@ private:
   world w_{1};
   std::map<std::string, raw_peer*> raws_;
   std::map<std::string, etf::pid> processes_;
+  std::map<std::string, services::groups> groups_;
   std::map<std::uint32_t, etf::reference> monitors_;
   lines answers_;
   std::vector<std::string> pids_; // that appeared without a name
