@@ -211,12 +211,12 @@ struct world::session {
 world::world(std::uint64_t seed) : random_(seed), now_(1000s) {}
 world::~world() = default;
 
-node::core& world::add(std::string const& name, node::core_options options) {
+node::core& world::add(std::string const& name, node::core_options options, std::uint32_t creation) {
   auto m = std::make_unique<member>();
   m->name = options.name = name;
   if (options.cookie.empty()) options.cookie = "cookie";
   m->options = options;
-  m->creation = 1000 + static_cast<std::uint32_t>(members_.size());
+  m->creation = creation != 0 ? creation : 1000 + static_cast<std::uint32_t>(members_.size());
   auto& out = *m;
   members_[name] = std::move(m);
   start(out);
@@ -339,6 +339,7 @@ bool world::step() {
       choices_.push_back({what::deliver, i});
   }
   if (choices_.empty()) return false;
+  ++steps_;
   auto const next = choices_[random_.below(choices_.size())];
   if (next.kind == what::connect) {
     auto d = std::move(dials_[next.index]);

@@ -131,7 +131,7 @@ public:
   ~world();
 
   // Options that are not set here are the node's own; name, cookie, seed and creation are filled in.
-  node::core& add(std::string const& name, node::core_options options = {});
+  node::core& add(std::string const& name, node::core_options options = {}, std::uint32_t creation = 0);
   node::core& restart(std::string const& name); // killed without a word, and there again with a new creation
   // Its connections end; dark: nobody is told, as when a machine loses its power.
   void kill(std::string const& name, bool dark = false);
@@ -148,6 +148,7 @@ public:
   etf::pid spawn(node::core& n, node::body body, std::string_view name = {});
 
   bool step(); // one thing; false when nothing can move
+  std::uint64_t steps() const { return steps_; }
   void run();
   void pass(base::duration time); // with all that happens meanwhile
   base::time_point now() const { return now_; }
@@ -224,6 +225,7 @@ private:
 
   base::random random_;
   base::time_point now_;
+  std::uint64_t steps_ = 0;
   std::map<std::string, std::unique_ptr<member>> members_;
   std::vector<std::unique_ptr<member>> buried_;
   std::vector<session_ptr> sessions_;

@@ -1,0 +1,34 @@
+// Faults of our own making, each of which a checker must find: signals that get lost or arrive twice.
+#include "sim/mutants.hpp"
+#include "sim/cluster.hpp"
+
+#include "base/check.hpp"
+
+#include <algorithm>
+
+namespace remora::sim {
+
+std::vector<mutant> const& mutants() {
+  using op = std::int64_t;
+  static std::vector<mutant> const all = {
+      {"lose_down", "links", "monitors", [](op o, etf::view) { return o == 28 ? 0U : 1U; }},
+      {"double_message", "links", "order", [](op o, etf::view) { return o == 22 ? 2U : 1U; }},
+      {"lose_link", "links", "links", [](op o, etf::view) { return o == 1 ? 0U : 1U; }},
+      {"lose_exit", "links", "links", [](op o, etf::view) { return o == 24 ? 0U : 1U; }},
+      {"lose_answer", "links", "calls", [](op o, etf::view) { return o == 33 ? 0U : 1U; }},
+  };
+  return all;
+}
+
+void cluster::install_mutant() {
+  if (settings_.mutant.empty()) return;
+  auto const found = std::find_if(mutants().begin(), mutants().end(),
+                                  [&](auto const& m) { return m.name == settings_.mutant; });
+  base::check(found != mutants().end(), "sim: a mutant's name");
+  world_.filter = [copies = found->copies](std::string const&, std::string const&, etf::view control,
+                                           etf::view payload) -> std::size_t {
+    return copies(control.element(0)->integer().value_or(0), payload);
+  };
+}
+
+} // namespace remora::sim
