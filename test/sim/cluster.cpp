@@ -133,7 +133,14 @@ void cluster::connect_all() {
 bool cluster::all_connected() {
   auto const all = running();
   return std::all_of(all.begin(), all.end(),
-                     [&](auto const* m) { return m->core->peers(true, false).size() + 1 == all.size(); });
+                     [&](auto const* m) { return m->core->peers(true, false) == others(*m); });
+}
+
+std::vector<std::string> cluster::others(member const& m) {
+  std::vector<std::string> out;
+  for (auto const* const n : running())
+    if (n != &m) out.push_back(n->name);
+  return out;
 }
 
 // ---- processes and requests

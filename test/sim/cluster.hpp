@@ -84,6 +84,7 @@ public:
   void thaw(member& m);
   void connect_all(); // what discovery will do: everybody dials whom it is not connected to
   bool all_connected();
+  std::vector<std::string> others(member const& m); // names of those that run, sorted
   std::vector<std::function<void(member&)>> on_start;
 
   // Processes.

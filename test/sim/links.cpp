@@ -249,9 +249,7 @@ void links::act() {
 
 void links::at_rest() {
   for (auto* const m : c_.running()) {
-    std::vector<std::string> others;
-    for (auto* const n : c_.running())
-      if (n != m) others.push_back(n->name);
+    auto const others = c_.others(*m);
     auto const peers = m->core->peers(true, false);
     if (peers != others)
       c_.complain("connections", fmt::format("{} is connected to {{{}}}, not to {{{}}}", m->name,
