@@ -21,6 +21,21 @@ void add_client_options(CLI::App& app, cli::client_options& o) {
   app.add_flag("--json", o.json, "Print JSON");
 }
 
+void add_visit_options(CLI::App& app, cli::client_options& o) {
+  app.add_option("--cookie-file", o.cookie_file,
+                 "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
+  app.add_option("--port", o.port, "Port that the node listens on, where it runs without epmd")
+      ->check(CLI::Range(1, 65'535));
+}
+
+// Where a command is about the cluster: any node of it can be asked.
+void add_ask_option(CLI::App& app, cli::client_options& o, std::string& node) {
+  add_visit_options(app, o);
+  app.add_option("--node", node, "NAME@HOST of the node to ask; else REMORA_NODE")
+      ->envname("REMORA_NODE")
+      ->required();
+}
+
 // A standard stream that is closed would be the number of the next socket, and what is printed would go
 // there.
 void open_standard_streams() {
@@ -42,6 +57,8 @@ int main(int argc, char** argv) {
   cli::client_options client;
   std::string node;
   std::string host = "127.0.0.1";
+  std::string global_name;
+  std::string ask;
   std::string module;
   std::string function;
 
@@ -52,10 +69,7 @@ int main(int argc, char** argv) {
     auto* const sub = app.add_subcommand(name, what);
     add_client_options(*sub, client);
     if (!wants_node) return sub;
-    sub->add_option("--cookie-file", client.cookie_file,
-                    "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
-    sub->add_option("--port", client.port, "Port that the node listens on, where it runs without epmd")
-        ->check(CLI::Range(1, 65'535));
+    add_visit_options(*sub, client);
     sub->add_option("NODE", node, "NAME@HOST")->required();
     return sub;
   };
@@ -64,6 +78,10 @@ int main(int argc, char** argv) {
   names->add_option("HOST", host, "Host or address; this machine without it");
   auto* const nodes = command("nodes", "List the nodes that a node is connected to", true);
   auto* const status = command("status", "Show what a node says of itself", true);
+  auto* const whereis = command("whereis", "Find the process that has a global name", false);
+  whereis->add_option("NAME", global_name, "The name, an Erlang term")->required();
+  add_ask_option(*whereis, client, ask);
+  auto* const registered = command("registered", "List the global names that a node knows", true);
   auto* const call = command("call", "Call a function on a node", true);
   call->add_option("MODULE", module)->required();
   call->add_option("FUNCTION", function)->required();
@@ -79,6 +97,8 @@ int main(int argc, char** argv) {
     if (names->parsed()) return cli::names(client, host);
     if (nodes->parsed()) return cli::nodes(client, node);
     if (status->parsed()) return cli::status(client, node);
+    if (whereis->parsed()) return cli::whereis(client, ask, global_name);
+    if (registered->parsed()) return cli::registered(client, node);
     if (call->parsed()) return cli::call(client, node, module, function, call->remaining());
   } catch (std::exception const& e) { // out of start-up only: nothing in the loops throws
     cli::complain(e.what());

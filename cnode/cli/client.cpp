@@ -277,4 +277,54 @@ int call(client_options const& o, std::string const& node, std::string const& mo
   });
 }
 
+namespace {
+
+// A term on the command line; nullopt when it was refused.
+std::optional<etf::term> one_term(std::string_view what, std::string const& text) {
+  auto parsed = etf::parse_arguments(text);
+  if (parsed && parsed->size() == 1) return std::move(parsed->front());
+  refused(
+      fmt::format("the {} {} is no Erlang term: {}; a {} is written as foo, 'Foo', <<\"foo\">> or {{foo,1}}",
+                  what, text, parsed ? "there is more than one" : etf::describe(parsed.error()), what),
+      exit_usage);
+  return std::nullopt;
+}
+
+} // namespace
+
+int whereis(client_options const& o, std::string const& ask, std::string const& name) {
+  auto const wanted = one_term("name", name);
+  if (!wanted) return exit_usage;
+  return visit(o, ask).run([&](node::self me) -> node::task<int> {
+    auto const arguments = make(etf::lst(*wanted));
+    auto const found = co_await me.rpc(etf::atom(ask), "global", "whereis_name", arguments, timeout_of(o));
+    if (!found)
+      co_return refused(why_failed(fmt::format("asking {} for {}", ask, name), found.error().reason));
+    if (!(*found)->as_pid())
+      co_return refused(fmt::format("{} knows no {}: nobody in its cluster is registered so", ask, name));
+    print_term(o, *found);
+    co_return exit_ok;
+  });
+}
+
+int registered(client_options const& o, std::string const& node) {
+  return visit(o, node).run([&](node::self me) -> node::task<int> {
+    auto const names = co_await me.rpc(etf::atom(node), "global", "registered_names",
+                                       make(std::vector<int>{}), timeout_of(o));
+    if (!names)
+      co_return refused(why_failed(fmt::format("asking {} for its names", node), names.error().reason));
+    if (o.json) {
+      print_term(o, *names);
+      co_return exit_ok;
+    }
+    auto list = (*names)->list();
+    while (list) {
+      auto const name = list->next();
+      if (!name) break;
+      print_term(o, *name);
+    }
+    co_return exit_ok;
+  });
+}
+
 } // namespace remora::cli

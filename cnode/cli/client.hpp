@@ -24,4 +24,9 @@ int status(client_options const& o, std::string const& node);
 int call(client_options const& o, std::string const& node, std::string const& module,
          std::string const& function, std::vector<std::string> const& arguments);
 
+// The cluster's names and groups, as one node sees them: `ask` is that node. Names and groups are Erlang
+// terms.
+int whereis(client_options const& o, std::string const& ask, std::string const& name);
+int registered(client_options const& o, std::string const& node);
+
 } // namespace remora::cli

@@ -116,13 +116,14 @@ registration::registration(std::string name, std::uint16_t port, base::duration 
 
 void registration::start(std::vector<effect>& out) {
   state_ = state::connecting;
-  retry_at_.reset();
+  deadline_.reset();
   answer_.clear();
   out.emplace_back(connect{});
 }
 
-void registration::connected(std::vector<effect>& out) {
+void registration::connected(base::time_point now, std::vector<effect>& out) {
   state_ = state::asking;
+  deadline_ = now + answer_time;
   out.emplace_back(write{alive_request(port_, name_)});
 }
 
@@ -131,11 +132,12 @@ void registration::received(base::bytes_view bytes, base::time_point now, std::v
   answer_.append(bytes);
   auto const answer = read_alive_answer(answer_.view());
   if (!answer) return;
+  deadline_.reset();
   if (!*answer) {
     out.emplace_back(close{});
     state_ = state::idle;
     if (was_registered_)
-      retry_at_ = now + retry_; // a new epmd, and somebody was faster: keep trying, as OTP does
+      deadline_ = now + retry_; // a new epmd, and somebody was faster: keep trying, as OTP does
     else
       out.emplace_back(refused{answer->error()});
     return;
@@ -152,11 +154,19 @@ void registration::closed(base::time_point now, std::vector<effect>& out) {
   if (state_ == state::alive) out.emplace_back(lost{});
   if (state_ == state::idle) return;
   state_ = state::idle;
-  retry_at_ = now + retry_;
+  deadline_ = now + retry_;
 }
 
 void registration::wake(base::time_point now, std::vector<effect>& out) {
-  if (retry_at_ && *retry_at_ <= now) start(out);
+  if (!deadline_ || now < *deadline_) return;
+  if (state_ != state::asking) return start(out);
+  out.emplace_back(close{});
+  state_ = state::idle;
+  deadline_.reset();
+  if (was_registered_)
+    deadline_ = now + retry_;
+  else
+    out.emplace_back(silent{});
 }
 
 } // namespace remora::dist::epmd

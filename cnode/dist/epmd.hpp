@@ -17,7 +17,8 @@ namespace remora::dist::epmd {
 
 inline constexpr std::uint16_t default_port = 4369;
 inline constexpr std::size_t name_chars_max = 255;
-inline constexpr std::size_t names_bytes_max = 1U << 20U; // of one NAMES answer
+inline constexpr base::duration answer_time = std::chrono::seconds(10); // of a registration
+inline constexpr std::size_t names_bytes_max = 1U << 20U;               // of one NAMES answer
 
 enum class error : std::uint8_t {
   malformed,    // not an answer to what was asked
@@ -45,7 +46,8 @@ base::result<std::vector<registered_name>, error> read_names_answer(base::bytes_
 
 // The ALIVE2 connection *is* the registration: nothing may be sent on it afterwards, and losing it (epmd
 // restarted) means registering again. OTP tries every 2 s and keeps its first creation, because identifiers
-// that are out there carry it. So do we.
+// that are out there carry it. So do we. An epmd that says nothing for 10 s is as good as none
+// (erl_epmd.erl, wait_for_reg_reply).
 class registration {
 public:
   registration(std::string name, std::uint16_t port, base::duration retry = std::chrono::seconds(2));
@@ -61,16 +63,17 @@ public:
   struct registered_again {}; //
   struct refused {
     error why;
-  };              // the first attempt was refused: the name is taken
-  struct lost {}; // epmd went away; trying again
-  using effect = std::variant<connect, write, close, registered, registered_again, refused, lost>;
+  };                // the first attempt was refused: the name is taken
+  struct silent {}; // the first attempt was not answered
+  struct lost {};   // epmd went away; trying again
+  using effect = std::variant<connect, write, close, registered, registered_again, refused, silent, lost>;
 
   void start(std::vector<effect>& out);
-  void connected(std::vector<effect>& out);
+  void connected(base::time_point now, std::vector<effect>& out);
   void received(base::bytes_view bytes, base::time_point now, std::vector<effect>& out);
   void closed(base::time_point now, std::vector<effect>& out); // also when connecting failed
   void wake(base::time_point now, std::vector<effect>& out);
-  std::optional<base::time_point> next_deadline() const { return retry_at_; }
+  std::optional<base::time_point> next_deadline() const { return deadline_; }
   bool alive() const { return state_ == state::alive; }
 
 private:
@@ -82,7 +85,7 @@ private:
   state state_ = state::idle;
   bool was_registered_ = false;
   base::buffer answer_;
-  std::optional<base::time_point> retry_at_;
+  std::optional<base::time_point> deadline_; // of the answer, or of the next attempt
 };
 
 } // namespace remora::dist::epmd

@@ -1,5 +1,5 @@
-// Where a message goes: a pid, or a registered name on a node. What the cores of pg and global send to, and what
-// node/ routes by.
+// Where a message goes: a pid, or a registered name on a node. What the cores of pg and global send to, and
+// what node/ routes by.
 #pragma once
 
 #include "etf/builder.hpp"

@@ -6,6 +6,7 @@
 
 #include <boost/asio/socket_base.hpp>
 
+#include <algorithm>
 #include <array>
 
 namespace remora::io {
@@ -14,6 +15,13 @@ namespace {
 constexpr auto last_words_time =
     std::chrono::seconds(1);         // how long a hung-up connection may take to write what waits
 constexpr int read_soon_rounds = 16; // then the other connections have their turn
+// A peer that streams small messages and asks for nothing back wakes us for each of them, which costs more
+// than the message. So after this many reads that came small, soon after the other and were not answered,
+// bytes may gather for a moment before the next read.
+constexpr int stream_reads_min = 8;
+constexpr std::size_t stream_bytes_max = 16U << 10U; // of one read: above it, waiting saves nothing
+constexpr auto stream_gap_max = std::chrono::microseconds(200);
+constexpr auto gather_time = std::chrono::microseconds(100);
 constexpr auto accept_pause = std::chrono::milliseconds(100); // when the system has no more file descriptors
 } // namespace
 
@@ -29,6 +37,16 @@ struct driver::session : std::enable_shared_from_this<session> {
   asio::steady_timer last_words;  // running once it is hung up
   bool waiting_to_write = false;
   bool hung_up = false;
+  base::time_point last_read;
+  int stream_reads = 0; // in a row
+
+  // After a read of this size: may the next one wait?
+  bool streams(std::size_t count, base::time_point at) {
+    bool const goes_on = count <= stream_bytes_max && at - last_read <= stream_gap_max;
+    stream_reads = goes_on ? std::min(stream_reads + 1, stream_reads_min) : 0;
+    last_read = at;
+    return stream_reads == stream_reads_min;
+  }
 };
 
 driver::driver(asio::io_context& context, node::core& core, driver_options options,
@@ -98,10 +116,18 @@ driver::session_ptr driver::open(node::connection_id id, tcp::socket socket) {
 }
 
 asio::awaitable<void> driver::read_loop(session_ptr s) {
+  bool gathers = false;
   while (!s->hung_up) {
     if (!core_.reading_wanted(s->id)) {
       s->wake_reader.expires_at(asio::steady_timer::time_point::max());
       co_await s->wake_reader.async_wait(as_result);
+      continue;
+    }
+    if (gathers) {
+      s->wake_reader.expires_after(gather_time);
+      co_await s->wake_reader.async_wait(as_result);
+      s->last_read = now(); // the pause is ours
+      gathers = false;
       continue;
     }
     auto const room = core_.input_room(s->id);
@@ -115,6 +141,7 @@ asio::awaitable<void> driver::read_loop(session_ptr s) {
     }
     settle();
     for (int round = 0; round < read_soon_rounds && read_soon(*s); ++round) settle();
+    gathers = s->streams(count, now());
   }
 }
 
@@ -185,7 +212,10 @@ void driver::flush(session& s) {
       buffers[i] = asio::buffer(parts[i].data(), parts[i].size());
     error_code ec;
     std::size_t const count = s.socket.write_some(std::span(buffers.data(), parts.size()), ec);
-    if (count > 0) core_.written(s.id, count, now());
+    if (count > 0) {
+      s.stream_reads = 0;
+      core_.written(s.id, count, now());
+    }
     if (ec == asio::error::would_block || ec == asio::error::try_again) {
       s.waiting_to_write = true;
       asio::co_spawn(context_, write_when_ready(s.shared_from_this()), rethrow);

@@ -167,6 +167,9 @@ void registration::carry_out(std::vector<dist::epmd::registration::effect>& effe
       told_(news::registered_again, 0, {});
     } else if (auto const* const refused = std::get_if<machine::refused>(&e)) {
       told_(news::refused, 0, std::string(dist::epmd::describe(refused->why)));
+    } else if (std::holds_alternative<machine::silent>(e)) {
+      told_(news::unreachable, 0,
+            fmt::format("what listens on port {} does not answer a registration", epmd_port_));
     } else if (std::holds_alternative<machine::lost>(e)) {
       told_(news::lost, 0, {});
     }
@@ -181,7 +184,7 @@ asio::awaitable<void> registration::session(std::shared_ptr<registration> /*keep
   if (!c.socket.is_open() && !ever_registered_) told_(news::unreachable, 0, c.error);
   if (c.socket.is_open()) {
     socket_ = std::move(c.socket);
-    machine_.connected(effects);
+    machine_.connected(now(), effects);
     carry_out(effects);
     std::array<std::uint8_t, 64> chunk;
     while (socket_.is_open()) {

@@ -123,6 +123,7 @@ private:
   void peer_lost(etf::atom name, std::string reason, std::string detail);
   void peer_failed(etf::atom name, std::string reason); // never came up
   void dial_over(etf::atom const& name);                // the same, and it was told why
+  bool drop_stale(peer& p, etf::view control);
   std::unique_ptr<peer> take_peer(etf::atom const& name);
   void tell_noconnection(peer const& gone);
   void break_links(process& p, etf::atom const& node, etf::term const& reason);
@@ -181,6 +182,7 @@ private:
   void kill_or_deliver_exit(process& p, etf::pid const& from, etf::term const& reason, bool by_link);
   void terminate(process& p, etf::term reason);
   etf::term crash_reason(process const& p);
+  void report_crash(process const& p, etf::term const& reason);
   void send_demonitor(process const& p, etf::reference const& ref, destination const& target,
                       etf::atom const& node);
   void set_deadline(process& p, std::optional<base::time_point> when);

@@ -288,6 +288,7 @@ void core::on_up(connection_id id, dist::handshake::up const& up) {
   effects_.emplace_back(peer_up{.node = up.peer, .hidden = p->hidden, .incoming = c.incoming});
   if (!p->hidden) node_event("nodeup", p->name);
   for (auto& q : std::exchange(p->queue, {})) {
+    if (drop_stale(*p, etf::view(q.control))) continue;
     c.wire->out().push(q.sender, q.control->bytes(), q.payload);
     ++counts_.signals_out;
   }
@@ -296,6 +297,26 @@ void core::on_up(connection_id id, dist::handshake::up const& up) {
     if (auto* const process = find_process(waiter)) schedule(*process);
   watch_deadline(c.wire->next_deadline());
   mark_writable(c);
+}
+
+// Queued before it was known which incarnation comes: OTP hangs up on these when they are for the one before
+// (protocol.md 3.8). True: not to be sent.
+bool core::drop_stale(peer& p, etf::view control) {
+  auto const parsed = dist::parse_control(control);
+  if (!parsed) return false;
+  auto const* const message = &parsed->message;
+  auto const stale = [&](etf::view to) {
+    auto const pid = to.as_pid();
+    return pid && p.knows_as_gone(*pid);
+  };
+  if (auto const* const m = std::get_if<dist::exit>(message)) return stale(m->to);
+  if (auto const* const m = std::get_if<dist::unlink_id_ack>(message)) return stale(m->to);
+  auto const* const m = std::get_if<dist::unlink_id>(message);
+  if (m == nullptr || !stale(m->to)) return false;
+  if (auto* const ours = local(m->from);
+      ours != nullptr && ours->links.erase(*m->to.as_pid()) > 0 && p.links > 0)
+    --p.links;
+  return true;
 }
 
 bool core::more_expected(connection_id id) const {
@@ -416,7 +437,7 @@ std::unique_ptr<peer> core::take_peer(etf::atom const& name) {
 // out of the tables already, so nothing of a new connection can come in between.
 void core::tell_noconnection(peer const& gone) {
   for (auto const& [ref, id] : gone.monitors)
-    if (auto* const p = find_process(id)) p->watchers.erase(ref);
+    if (auto* const p = find_process(id)) p->watchers.erase({ref, gone.name});
   std::vector<local_id> everybody;
   for (auto const& [id, p] : processes_)
     if (!p->links.empty() || !p->monitors.empty() || !p->spawns.empty()) everybody.push_back(id);

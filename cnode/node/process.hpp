@@ -90,8 +90,9 @@ public:
   class timed_receive_awaiter;
   receive_awaiter receive(pattern wanted = {});
   timed_receive_awaiter receive_within(base::duration timeout, pattern wanted = {});
-  timed_receive_awaiter receive_until(std::optional<base::time_point> deadline, pattern wanted = {}); // none: never
-  task<> sleep(base::duration time); // messages stay in the mailbox meanwhile
+  timed_receive_awaiter receive_until(std::optional<base::time_point> deadline,
+                                      pattern wanted = {}); // none: never
+  task<> sleep(base::duration time);                        // messages stay in the mailbox meanwhile
 
   // `!`: dials the destination's node if need be and comes back at once. What cannot be delivered is dropped
   // without a word, as on OTP: a process or name that is not there is no error.
@@ -159,7 +160,7 @@ private:
 
 // What a process waits for while it is suspended.
 struct waiting {
-  enum class what : std::uint8_t { nothing, message, writable, connected };
+  enum class what : std::uint8_t { nothing, message, time, writable, connected };
   what for_what = what::nothing;
   self::pattern const* pattern = nullptr; // of messages
   std::optional<etf::term>* message = nullptr;

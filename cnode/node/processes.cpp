@@ -112,16 +112,16 @@ void core::schedule(process& p) {
 
 void core::run_ready() {
   if (running_ != nullptr) return;
-  do {
-    run_all();
-    close_overflown();
-  } while (!ready_.empty());
-  if (leaving_) hang_up_all();
+  run_all();
+  close_overflown();
+  if (leaving_ && ready_.empty()) hang_up_all();
 }
 
+// Two processes that answer each other for ever must not starve the rest: what is left runs when the driver
+// has looked at its sockets, because next_deadline() says now.
 void core::run_all() {
   if (running_ != nullptr) return;
-  while (!ready_.empty()) {
+  for (auto left = options_.limits.runs_per_step_max; left > 0 && !ready_.empty(); --left) {
     auto const id = ready_.front();
     ready_.pop_front();
     if (auto* const p = find_process(id)) resume(*p);
@@ -171,9 +171,29 @@ etf::term core::crash_reason(process const& p) {
   } catch (...) {
     reason = etf::make(etf::tup(etf::am("cpp_exception"), "unknown"));
   }
-  effects_.emplace_back(process_crashed{
-      .process = p.name.empty() ? p.initial_call : std::string(p.name.text()), .reason = reason});
+  report_crash(p, reason);
   return reason;
+}
+
+// Where its group leader lives, as OTP does: there to the logger of that node (utils.c,
+// send_error_term_to_logger; protocol.md 5.5), which is lost where there is no connection.
+void core::report_crash(process const& p, etf::term const& reason) {
+  auto const& node = p.leader.node;
+  if (node == name_ || node.empty()) {
+    effects_.emplace_back(process_crashed{
+        .process = p.name.empty() ? p.initial_call : std::string(p.name.text()), .reason = reason});
+    return;
+  }
+  using etf::am;
+  etf::builder meta;
+  meta.map(3).atom("pid").pid(p.pid).atom("gl").pid(p.leader).atom("error_logger");
+  meta.map(2).atom("emulator").boolean(true).atom("tag").atom("error");
+  auto const report = etf::make(etf::tup(am("log"), am("error"),
+                                         etf::str("Error in process ~p on node ~p with exit value:~n~p~n"),
+                                         etf::lst(p.pid, name_, *reason), *meta.take()));
+  signal_to(
+      node.text(), p.id, false,
+      [&](etf::builder& b, peer const&) { dist::write::reg_send(b, p.pid, "logger_proxy"); }, report);
 }
 
 void core::terminate(process& p, etf::term reason) {
@@ -207,7 +227,7 @@ void core::drop_monitors(process& p) {
   for (auto const& [ref, w] : monitors) {
     auto const& node = w.target.where();
     if (node == name_) {
-      if (auto* const other = find_process(w.local)) other->watchers.erase(ref);
+      if (auto* const other = find_process(w.local)) other->watchers.erase({ref, name_});
       continue;
     }
     send_demonitor(p, ref, w.target, node);
@@ -217,14 +237,14 @@ void core::drop_monitors(process& p) {
 void core::send_demonitor(process const& p, etf::reference const& ref, destination const& target,
                           etf::atom const& node) {
   auto const object = wire_object(target);
-  signal_to(node.text(), p.id, false, [&](etf::builder& b, peer const&) {
-    dist::write::demonitor_p(b, p.pid, object, ref);
-  });
+  signal_to(node.text(), p.id, false,
+            [&](etf::builder& b, peer const&) { dist::write::demonitor_p(b, p.pid, object, ref); });
 }
 
 void core::tell_watchers(process& p, etf::term const& reason) {
   auto const watchers = std::move(p.watchers);
-  for (auto const& [ref, w] : watchers) {
+  for (auto const& [key, w] : watchers) {
+    auto const& ref = key.ref;
     if (w.by.node == name_) {
       auto* const by = find_process(w.by);
       if (by == nullptr) continue;
@@ -246,7 +266,7 @@ void core::tell_watchers(process& p, etf::term const& reason) {
     bool const payload = to->takes_exit_payload();
     signal_to(
         w.by.node.text(), p.id, false,
-        [&, &w = w, &ref = ref](etf::builder& b, peer const&) {
+        [&, &w = w](etf::builder& b, peer const&) {
           dist::write::monitor_p_exit(b, etf::view(source.bytes()), w.by, ref, reason, payload);
         },
         payload ? reason : etf::term());
@@ -271,7 +291,7 @@ void core::tell_links(process& p, etf::term const& reason) {
 // PAYLOAD_EXIT: a link's end.
 void core::exit_signal(process* from, etf::pid const& from_pid, etf::pid const& to, etf::view reason) {
   auto* const p = find_peer(to.node.text());
-  if (p == nullptr) return;
+  if (p == nullptr || p->knows_as_gone(to)) return;
   bool const payload = p->takes_exit_payload();
   signal_to(
       to.node.text(), from != nullptr ? from->id : local_id_of(from_pid), false,
@@ -290,9 +310,12 @@ void core::kill_or_deliver_exit(process& p, etf::pid const& from, etf::term cons
 
 // Mailboxes.
 
+// What a process waits for may be among what is not read yet: while it waits it is given more room.
 bool core::mailbox_full(process const& p) const {
-  return p.mailbox_bytes > options_.limits.mailbox_bytes_max ||
-         p.mailbox.size() > options_.limits.mailbox_messages_max;
+  bool const waits = p.waiting.for_what == waiting::what::message;
+  auto const factor = waits ? options_.limits.mailbox_wait_factor : 1;
+  return p.mailbox_bytes > options_.limits.mailbox_bytes_max * factor ||
+         p.mailbox.size() > options_.limits.mailbox_messages_max * factor;
 }
 
 void core::deliver(process& p, etf::term message, connection_id via) {
@@ -312,11 +335,12 @@ void core::deliver(process& p, etf::term message, connection_id via) {
   c->wire->pause();
 }
 
-// Half empty again, or gone: the connections that filled it are read on.
+// Half empty again, waiting for what is not in it, or gone: the connections that filled it are read on.
 void core::release_mailbox(process& p) {
-  if (p.held.empty() || p.mailbox_bytes > options_.limits.mailbox_bytes_max / 2 ||
-      p.mailbox.size() > options_.limits.mailbox_messages_max / 2)
-    return;
+  bool const half_empty = p.mailbox_bytes <= options_.limits.mailbox_bytes_max / 2 &&
+                          p.mailbox.size() <= options_.limits.mailbox_messages_max / 2;
+  bool const waits = p.waiting.for_what == waiting::what::message && !mailbox_full(p);
+  if (p.held.empty() || (!half_empty && !waits)) return;
   for (auto const id : std::exchange(p.held, {})) {
     auto* const c = find_connection(id);
     if (c == nullptr || !c->wire || c->holds == 0 || --c->holds > 0) continue;
@@ -359,6 +383,7 @@ void core::wake(base::time_point now) {
 }
 
 std::optional<base::time_point> core::next_deadline() const {
+  if (!ready_.empty()) return now_;
   if (deadlines_.empty()) return connections_deadline_;
   return base::earliest(deadlines_.begin()->first, connections_deadline_);
 }
@@ -397,7 +422,8 @@ void core::monitor(process& p, destination const& other, etf::reference const& r
     auto* const q = target.pid ? find_process(*target.pid) : find_registered(target.name.text());
     if (q == nullptr) return fail("noproc");
     p.monitors.at(ref).local = q->id;
-    q->watchers.emplace(ref, watcher{.by = p.pid, .name = target.pid ? etf::atom() : target.name});
+    q->watchers.emplace(watch_key{ref, name_},
+                        watcher{.by = p.pid, .name = target.pid ? etf::atom() : target.name});
     return;
   }
   auto const object = wire_object(target);
@@ -416,7 +442,7 @@ void core::demonitor(process& p, etf::reference const& ref) {
   p.monitors.erase(found);
   auto const& node = target.where();
   if (node != name_) return send_demonitor(p, ref, target, node);
-  if (auto* const q = find_process(local)) q->watchers.erase(ref);
+  if (auto* const q = find_process(local)) q->watchers.erase({ref, name_});
 }
 
 void core::link(process& p, etf::pid const& other) {
@@ -449,9 +475,10 @@ void core::unlink(process& p, etf::pid const& other) {
     if (auto* const q = find_process(other)) q->links.erase(p.pid);
     return;
   }
-  auto const* const to = find_peer(other.node.text());
-  if (to == nullptr) {
+  auto* const to = find_peer(other.node.text());
+  if (to == nullptr || to->knows_as_gone(other)) {
     p.links.erase(found);
+    if (to != nullptr && to->links > 0) --to->links;
     return;
   }
   bool const old = to->where == peer::state::up && (to->flags & dist::flag::unlink_id) == 0;

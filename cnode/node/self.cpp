@@ -34,6 +34,7 @@ void self::receive_awaiter::await_suspend(std::coroutine_handle<> caller) {
                        .message = &message_,
                        .peer = {},
                        .resume = caller};
+  me_.node().release_mailbox(me_.raw());
 }
 
 bool self::timed_receive_awaiter::await_ready() {
@@ -48,10 +49,33 @@ void self::timed_receive_awaiter::await_suspend(std::coroutine_handle<> caller) 
                        .peer = {},
                        .resume = caller};
   me_.node().set_deadline(me_.raw(), deadline_);
+  me_.node().release_mailbox(me_.raw());
 }
 
+namespace {
+
+// Not a receive: what fills the mailbox meanwhile is no reason to read on.
+struct sleep_awaiter {
+  self me;
+  std::function<void()> set_alarm;
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> caller) {
+    me.raw().waiting = {.for_what = waiting::what::time,
+                        .pattern = nullptr,
+                        .message = nullptr,
+                        .peer = {},
+                        .resume = caller};
+    set_alarm();
+  }
+  void await_resume() const {}
+};
+
+} // namespace
+
 task<> self::sleep(base::duration time) {
-  co_await receive_within(time, [](etf::view) { return false; });
+  auto const until = node_->now() + time;
+  sleep_awaiter asleep{*this, [this, until] { node_->set_deadline(*process_, until); }};
+  co_await asleep;
 }
 
 self::writable_awaiter self::writable(etf::atom const& peer) { return {*this, peer}; }

@@ -149,7 +149,8 @@ void core::on(peer& from, dist::monitor_p const& m, etf::term const& /*payload*/
   if (from.monitors.size() >= options_.limits.monitors_per_peer_max)
     return violation(via, "more monitors than monitors_per_peer_max");
   if (!from.monitors.try_emplace(ref, p->id).second) return; // a reference is used once
-  p->watchers.emplace(ref, watcher{.by = by, .name = name ? etf::atom(*name) : etf::atom()});
+  p->watchers.emplace(watch_key{ref, by.node},
+                      watcher{.by = by, .name = name ? etf::atom(*name) : etf::atom()});
 }
 
 void core::on(peer& from, dist::demonitor_p const& m, etf::term const& /*payload*/, connection_id via) {
@@ -157,17 +158,17 @@ void core::on(peer& from, dist::demonitor_p const& m, etf::term const& /*payload
   auto const ref = *m.ref.as_reference();
   auto const found = from.monitors.find(ref);
   if (found == from.monitors.end()) return;
-  if (auto* const p = find_process(found->second)) p->watchers.erase(ref);
+  if (auto* const p = find_process(found->second)) p->watchers.erase({ref, from.name});
   from.monitors.erase(found);
 }
 
-void core::on(peer& /*from*/, dist::monitor_p_exit const& m, etf::term const& payload,
-              connection_id /*via*/) {
+void core::on(peer& from, dist::monitor_p_exit const& m, etf::term const& payload, connection_id /*via*/) {
   auto* const p = local(m.to);
   if (p == nullptr) return;
   auto const ref = *m.ref.as_reference();
   auto const found = p->monitors.find(ref);
-  if (found == p->monitors.end()) return; // it crossed our demonitor
+  // It crossed our demonitor; or it speaks of a process that is another's.
+  if (found == p->monitors.end() || found->second.target.where() != from.name) return;
   auto const target = found->second.target;
   p->monitors.erase(found);
   fire_down(*p, ref, target, m.reason.empty() ? *payload : m.reason);
@@ -224,7 +225,7 @@ void core::on(peer& from, dist::spawn_request const& m, etf::term const& payload
     ++from.links;
   }
   if (options.monitor && from.monitors.try_emplace(req, child.id).second)
-    child.watchers.emplace(req, watcher{.by = by, .name = {}});
+    child.watchers.emplace(watch_key{req, by.node}, watcher{.by = by, .name = {}});
   std::uint32_t const flags =
       (options.link ? dist::spawn_flag_link : 0U) | (options.monitor ? dist::spawn_flag_monitor : 0U);
   etf::builder pid; // the reply precedes all that the child causes, hence the child's own order
@@ -255,16 +256,18 @@ body core::spawned_body(std::string_view module, std::string_view name, etf::ter
       etf::make(etf::lst(etf::tup(etf::am(module), etf::am(name), *arguments, std::vector<int>{})));
   auto const* const f = functions_.find(module, name, arguments->list()->left());
   if (f == nullptr)
-    return [reason = etf::make(etf::tup(etf::am("undef"), stack))](self me) -> task<> {
+    return [this, reason = etf::make(etf::tup(etf::am("undef"), stack))](self me) -> task<> {
+      report_crash(me.raw(), reason);
       me.end_with(reason);
       co_return;
     };
-  return [f, arguments, stack](self me) -> task<> {
+  return [this, f, arguments, stack](self me) -> task<> {
     std::optional<etf::term> reason;
     try {
       co_await (*f)(me, arguments);
     } catch (raised const& r) {
       reason = end_of(r, stack);
+      if (r.how != raised::kind::exit) report_crash(me.raw(), *reason);
     }
     if (reason) me.end_with(*reason);
   };
@@ -280,6 +283,7 @@ void core::on(peer& from, dist::spawn_reply const& m, etf::term const& /*payload
                           : etf::make(etf::am(p == nullptr ? "noproc" : "abandoned"));
   if (orphan != from.orphans.end()) from.orphans.erase(orphan);
   auto const found = p != nullptr ? p->spawns.find(ref) : decltype(p->spawns.find(ref)){};
+  if (p != nullptr && found != p->spawns.end() && found->second.peer != from.name) return; // not asked there
   if (p == nullptr || found == p->spawns.end()) {
     if (!child) return;
     // The requester is dead, or no longer waits: nothing of ours stays at the child. A link ends with the

@@ -44,7 +44,13 @@ struct link_entry {
   std::uint64_t unlink_id = 0; // of the UNLINK_ID that waits for its acknowledgement
 };
 
-// Somebody watches a process of ours.
+// Somebody watches a process of ours. A reference is its maker's word alone: two peers may use the same one.
+struct watch_key {
+  etf::reference ref;
+  etf::atom by; // the watcher's node
+  friend bool operator==(watch_key const&, watch_key const&) = default;
+  friend std::size_t hash_value(watch_key const& k) { return hash_value(k.ref); }
+};
 struct watcher {
   etf::pid by;
   etf::atom name; // when monitored by name: answered with the same atom
@@ -77,7 +83,7 @@ public:
   std::vector<connection_id> held; // connections that are not read while this mailbox is full
 
   boost::unordered_flat_map<etf::pid, link_entry> links;
-  boost::unordered_flat_map<etf::reference, watcher> watchers;
+  boost::unordered_flat_map<watch_key, watcher> watchers;
   boost::unordered_flat_map<etf::reference, watched> monitors;
   boost::unordered_flat_map<etf::reference, pending_spawn> spawns;
   boost::unordered_flat_set<etf::reference> aliases;
@@ -136,6 +142,8 @@ struct peer {
   // Requests for linked children that were not answered before the requester ended, and why it did: the
   // children hear.
   boost::unordered_flat_map<etf::reference, etf::term> orphans; // at most links_per_peer_max
+  // A pid of an earlier incarnation: OTP hangs up on some signals to such (protocol.md 3.8).
+  bool knows_as_gone(etf::pid const& p) const { return where == state::up && p.creation != creation; }
   // Reasons go as payloads; while it is not up, as to every supported release.
   bool takes_exit_payload() const { return where != state::up || (flags & dist::flag::exit_payload) != 0; }
   std::vector<local_id> waiting_connected;
@@ -147,6 +155,9 @@ struct node_limits {
   std::size_t processes_max = 262'144;        // as OTP's +P; a spawn request beyond is answered system_limit
   std::size_t mailbox_bytes_max = 8U << 20U;  // above it the connections that fill it are not read
   std::size_t mailbox_messages_max = 100'000; // likewise
+  std::size_t mailbox_wait_factor =
+      8; // times these two, while it waits for a message that may be among the unread
+  std::size_t runs_per_step_max = 4096; // of processes, before connections and timers have their turn again
   std::size_t peer_queue_bytes_max = 64U
                                      << 20U; // signals that wait for a connection; more, and it is given up
   std::size_t monitors_per_peer_max = 1'000'000; // a peer that sets more loses its connection

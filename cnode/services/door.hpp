@@ -1,5 +1,5 @@
-// The door that an application's shim talks to: the gen_server `remora`. A request is an atom or a tuple whose
-// first element is one; each service adds the requests that it answers, and anything else is answered
+// The door that an application's shim talks to: the gen_server `remora`. A request is an atom or a tuple
+// whose first element is one; each service adds the requests that it answers, and anything else is answered
 // {error, {unknown_request, Request}}, so that a newer shim learns it instead of waiting.
 #pragma once
 

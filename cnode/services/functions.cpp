@@ -50,7 +50,7 @@ std::optional<etf::term> process_item(node::process const& p, std::string_view k
   }
   if (key == "monitored_by") {
     std::vector<etf::pid> by;
-    for (auto const& [ref, w] : p.watchers) by.push_back(w.by);
+    for (auto const& [watched_as, w] : p.watchers) by.push_back(w.by);
     return pair(by);
   }
   if (key == "initial_call" || key == "current_function") {

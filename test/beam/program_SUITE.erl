@@ -8,7 +8,7 @@
 cases() ->
     [ping, names, nodes, status, call, call_arguments, json_of_every_command,
      no_such_node, no_such_function, wrong_arguments, client_with_wrong_cookie, node_with_wrong_cookie,
-     no_epmd, name_taken, address_in_use, no_such_address, wrong_names,
+     no_epmd, mute_epmd, name_taken, address_in_use, no_such_address, wrong_names,
      leaves_on_sigterm, leaves_on_sigint, leaves_with_lifeline, no_lifeline_to_watch,
      config_file, config_mistakes, command_line_wins,
      cookie_is_created, cookie_in_xdg_place, cookie_order, cookie_file_mistakes, cookie_of_systemd, cookie_is_never_told,
@@ -152,6 +152,14 @@ no_epmd(Config) ->
     match(Lines, "no epmd .*port " ++ Port ++ ".*epmd -daemon"),
     {1, [], Names} = client(Config, ["names", "--epmd-port", Port]),
     match(Names, "port " ++ Port ++ ".*epmd -daemon").
+
+%% Something accepts on that port and never says a word.
+mute_epmd(Config) ->
+    {ok, Mute} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}, {backlog, 10}]),
+    {ok, Port} = inet:port(Mute),
+    {4, [], Lines} = client(Config, ["run", "--name", "x@127.0.0.1", "--epmd-port", integer_to_list(Port)]),
+    match(Lines, "port " ++ integer_to_list(Port) ++ " does not answer.*epmd -daemon"),
+    gen_tcp:close(Mute).
 
 name_taken(Config) ->
     with_remora(Config, [], fun(#{node := Node}) ->

@@ -4,7 +4,7 @@
 -include("suite.hrl").
 
 cases() ->
-    [spawn_monitor_normal, spawn_link_exit, spawn_error_has_stack, spawn_undef, spawn_badopt, spawn_with_options,
+    [spawn_monitor_normal, spawn_link_exit, spawn_error_has_stack, spawn_undef, crash_is_told_to_our_logger, spawn_badopt, spawn_with_options,
      request_reply_and_down, link_and_monitor_at_once, parent_end_reaches_child, parent_dead_before_reply,
      many_at_once, raw_request, raw_undef, old_pids_after_restart].
 
@@ -41,6 +41,26 @@ spawn_undef(Config) ->
         {Pid2, Ref2} = spawn_monitor(Node, calc, nofun, []),
         ?assertMatch({'DOWN', Ref2, process, Pid2, {undef, [{calc, nofun, [], []} | _]}}, next())
     end).
+
+%% The group leader is ours, and so is the logger that hears how it ended; an exit is no crash.
+crash_is_told_to_our_logger(Config) ->
+    on_peer(Config, fun(Node) ->
+        ok = logger:add_handler(crash, ?MODULE, #{config => #{tell => self()}}),
+        {_, ExitRef} = spawn_monitor(Node, calc, exit, [bye]),
+        ?assertMatch({'DOWN', ExitRef, process, _, bye}, next()),
+        {Pid, Ref} = spawn_monitor(Node, calc, crash, [oops]),
+        Two = [next(), next()],
+        ok = logger:remove_handler(crash),
+        [#{level := Level, msg := {Format, Args}, meta := Meta}] = [E || {event, E} <- Two],
+        ?assertMatch([{'DOWN', Ref, process, Pid, {oops, _}}], [D || D <- Two, element(1, D) =:= 'DOWN']),
+        ?assertEqual({error, "Error in process ~p on node ~p with exit value:~n~p~n"}, {Level, Format}),
+        ?assertMatch([Pid, Node, {oops, [_ | _]}], Args),
+        ?assertMatch(#{pid := Pid, gl := _, time := _, error_logger := #{emulator := true, tag := error}}, Meta)
+    end).
+
+%% As a handler of logger.
+log(Event = #{meta := #{error_logger := #{emulator := true}}}, #{config := #{tell := Pid}}) -> Pid ! {event, Event};
+log(_, _) -> ok.
 
 spawn_badopt(Config) ->
     on_peer(Config, fun(Node) ->

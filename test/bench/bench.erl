@@ -10,6 +10,8 @@
 %%   pipelined     {From, <<64 bytes>>} to `echo' with 100 of them under way, answers per second
 %%   cpu           processor time (all threads, /proc/PID/task/*/schedstat) per 64 B message flooded into `sink'
 %%   payload_*     binaries echoed by gen_server:call, MiB of payload there and back per second
+%%   lookup        names found per second by native code, among 10,000 (lookup.cpp)
+%%   register_*, join_cluster, group_*   said in cluster.erl
 %%   ready         from starting the program to its ready line, milliseconds
 %%   rss           resident memory of a program that is ready, has one peer and does nothing, MB
 %%
@@ -36,6 +38,12 @@ measures() ->
      {cpu, "us/msg", cpu, [remora, beam, beam_no_busy_wait]},
      {payload_1_mib, "MiB/s", {client, payload, [1, 50]}, [remora, beam]},
      {payload_64_mib, "MiB/s", {client, payload, [64, 2]}, [remora, beam]},
+     {register_many, "names/s", {cluster, register_many}, [remora, beam]},
+     {register_one, "us", {cluster, register_one}, [remora, beam]},
+     {join_cluster, "ms", {cluster, join_cluster}, [remora, beam]},
+     {group_join, "us", {cluster, group_join}, [join, gen_call]},
+     {group_sync, "ms", {cluster, group_sync}, [remora, beam]},
+     {lookup, "M/s", lookup, [native]},
      {ready, "ms", ready, [remora_program]},
      {rss, "MB", rss, [remora_program]}].
 
@@ -52,6 +60,12 @@ demands() ->
      {cpu, remora, beam, at_most, 0.5},
      {payload_1_mib, remora, beam, at_least, 1.0},
      {payload_64_mib, remora, beam, at_least, 1.0},
+     {register_many, remora, beam, at_least, 10},
+     {register_one, remora, beam, at_most, 1.2},
+     {join_cluster, remora, beam, at_most, 1.0},
+     {group_join, join, gen_call, at_most, 2.0},
+     {group_sync, remora, beam, at_most, 1.2},
+     {lookup, native, none, at_least, 5},
      {ready, remora_program, none, at_most, 50},
      {rss, remora_program, none, at_most, 12}].
 
@@ -65,9 +79,11 @@ main() ->
     [remora_ct:connect(Client, Target)
      || {Name, Target} <- Targets, not lists:member(Name, [raw_ei, raw_ei_for_driver, remora_program])],
     warm_up(Client, Targets),
-    Values = lists:append([run(Run, Runs, Client, Targets) || Run <- lists:seq(1, Runs)]),
+    Single = lists:append([run(Run, Runs, Client, Targets) || Run <- lists:seq(1, Runs)]),
     [remora_ct:stop(Target) || {Name, Target} <- Targets, Name =/= remora_program],
     remora_ct:stop(Client),
+    ClusterRuns = list_to_integer(os:getenv("BENCH_CLUSTER_RUNS", "5")),
+    Values = Single ++ run_clusters(ClusterRuns, Opts#{modules => [bench, cluster]}),
     remora_ct:stop(Epmd),
     Medians = medians(Values),
     Judged = [judge(Demand, Medians) || Demand <- demands()],
@@ -119,7 +135,26 @@ warm_up(Client, Targets) ->
 run(Run, Runs, Client, Targets) ->
     io:format("run ~b of ~b~n", [Run, Runs]),
     [{Measure, Target, value(How, Client, Targets, Target)}
-     || {Measure, _, How, Of} <- measures(), Target <- rotate(Run, Of), lists:keymember(Target, 1, Targets)].
+     || {Measure, _, How, Of} <- measures(), not of_cluster(How), Target <- rotate(Run, Of),
+        lists:keymember(Target, 1, Targets)].
+
+run_clusters(0, _) -> [];
+run_clusters(Runs, Opts) ->
+    Cluster = cluster:start(Opts),
+    Values = lists:append([run_cluster(Run, Runs, Cluster) || Run <- lists:seq(1, Runs)]),
+    cluster:stop(Cluster),
+    Values.
+
+run_cluster(Run, Runs, Cluster) ->
+    io:format("cluster, run ~b of ~b~n", [Run, Runs]),
+    [{Measure, Target, cluster_value(How, Target, Cluster)}
+     || {Measure, _, How, Of} <- measures(), of_cluster(How), Target <- rotate(Run, Of)].
+
+of_cluster({cluster, _}) -> true;
+of_cluster(How) -> How =:= lookup.
+
+cluster_value({cluster, Function}, Target, Cluster) -> cluster:Function(Target, Cluster);
+cluster_value(lookup, native, _) -> list_to_integer(string:trim(os:cmd(os:getenv("BENCH_LOOKUP")))) / 1.0e6.
 
 rotate(N, List) ->
     {Front, Back} = lists:split(N rem length(List), List),
@@ -259,8 +294,10 @@ print(Medians, Judged, Runs) ->
     io:format("~n~b ok, ~b missed, ~b skipped~n",
               [length([x || {_, _, V} <- Judged, V =:= Is]) || Is <- [ok, miss, skipped]]).
 
+%% A measure of one target, whatever it is called, stands under remora.
 cell(Measure, remora, Medians) ->
-    number(maps:get({Measure, remora}, Medians, maps:get({Measure, remora_program}, Medians, none)));
+    number(hd([V || T <- [remora, remora_program, join, native], {ok, V} <- [maps:find({Measure, T}, Medians)]] ++ [none]));
+cell(group_join, beam, Medians) -> number(maps:get({group_join, gen_call}, Medians, none));
 cell(Measure, Name, Medians) -> number(maps:get({Measure, Name}, Medians, none)).
 
 number(none) -> "-";

@@ -2,6 +2,7 @@
 # run.sh: measures remora against a raw ei loop and an OTP node; prints a table and writes build/bench.json.
 #
 #   BENCH_RUNS=15         runs to take the median of
+#   BENCH_CLUSTER_RUNS=5  the same of the measures in a cluster; 0 leaves them out
 #   BENCH_STRICT=1        fail when a target is missed
 #   REMORA_BIN, REMORA_TESTNODE   other programs than priv/remora and build/release/test/support/testnode;
 #                         rows of a program that is not there are skipped with a notice
@@ -14,13 +15,14 @@ export REMORA_BIN="${REMORA_BIN:-$root/priv/remora}"
 export REMORA_TESTNODE="${REMORA_TESTNODE:-$root/build/release/test/support/testnode}"
 export BENCH_RUNS="${BENCH_RUNS:-15}"
 export BENCH_RAW_EI="$build/raw_ei"
+export BENCH_LOOKUP="$root/build/release/test/bench/lookup"
 export BENCH_JSON="$root/build/bench.json"
 export BENCH_DIR="$build/logs"
 
 rm -rf "$build" "$BENCH_JSON"
 mkdir -p "$BENCH_DIR"
 cc -O2 -Wall -Wextra -Werror -pthread -o "$BENCH_RAW_EI" "$root/test/bench/raw_ei.c" -lei
-erlc -Werror -o "$build" "$root/test/bench/bench.erl" \
+erlc -Werror -o "$build" "$root/test/bench/bench.erl" "$root/test/bench/cluster.erl" \
   "$root/test/beam/remora_ct.erl" "$root/test/beam/raw_dist.erl" \
   "$root/test/beam/testnode.erl" "$root/test/beam/calc.erl"
 erl -noshell -noinput -pa "$build" -s bench main </dev/null

@@ -27,7 +27,7 @@ void check_registration(base::bytes_view bytes) {
   std::vector<dist::epmd::registration::effect> effects;
   base::time_point now{};
   r.start(effects);
-  r.connected(effects);
+  r.connected(now, effects);
   effects.clear();
   for (auto const byte : bytes) {
     r.received({&byte, 1}, now, effects);

@@ -63,11 +63,11 @@ void replace_all(std::string& text, std::string_view what, std::string_view by) 
 
 // ---- the raw peer
 
-raw_peer::raw_peer(std::string name, std::uint64_t its_flags, std::string its_cookie)
-    : flags(its_flags), cookie(std::move(its_cookie)), name_(std::move(name)) {}
+raw_peer::raw_peer(std::string its_name, std::uint64_t its_flags, std::string its_cookie)
+    : name(std::move(its_name)), flags(its_flags), cookie(std::move(its_cookie)) {}
 
 dist::handshake_config raw_peer::config(std::uint32_t challenge) const {
-  return {.our_name = name_,
+  return {.our_name = name,
           .creation = creation,
           .flags = flags,
           .cookie = cookie,
@@ -338,7 +338,12 @@ bool world::step() {
         !stalled(s.far, s.owner->name))
       choices_.push_back({what::deliver, i});
   }
-  if (choices_.empty()) return false;
+  if (choices_.empty()) // a node may have more to do than it does at once
+    return std::any_of(members_.begin(), members_.end(), [&](auto const& m) {
+      if (m.second->core == nullptr || m.second->frozen) return false;
+      auto const next = m.second->core->next_deadline();
+      return next && *next <= now_;
+    });
   ++steps_;
   auto const next = choices_[random_.below(choices_.size())];
   if (next.kind == what::connect) {

@@ -67,6 +67,7 @@ class raw_peer : public host {
 public:
   raw_peer(std::string name, std::uint64_t flags, std::string cookie);
 
+  std::string name; // in its handshakes
   std::uint64_t flags;
   std::string cookie;
   std::uint32_t creation = 50;
@@ -103,7 +104,6 @@ private:
   void pump(node::connection_id id, base::time_point now);
   dist::connection* up();
 
-  std::string name_;
   std::map<node::connection_id, dist::connection> wires_;
   std::map<node::connection_id, std::string> dialling_;
   node::connection_id last_ = 0;

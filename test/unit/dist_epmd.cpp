@@ -30,6 +30,7 @@ std::string words(std::vector<registration::effect>& effects) {
     if (std::holds_alternative<registration::registered_again>(e)) out += "registered again";
     if (auto const* r = std::get_if<registration::refused>(&e))
       out += r->why == error::name_taken ? "refused: taken" : "refused: malformed";
+    if (std::holds_alternative<registration::silent>(e)) out += "silent";
     if (std::holds_alternative<registration::lost>(e)) out += "lost";
   }
   effects.clear();
@@ -43,7 +44,7 @@ struct story {
   base::time_point now = start;
 
   std::string begin() { return r.start(effects), words(effects); }
-  std::string connected() { return r.connected(effects), words(effects); }
+  std::string connected() { return r.connected(now, effects), words(effects); }
   std::string received(std::string const& bytes) {
     return r.received(base::as_bytes(bytes), now, effects), words(effects);
   }
@@ -129,6 +130,30 @@ TEST_CASE("epmd: a registration, and an epmd that is restarted") {
   CHECK(s.connected() == "write");
   CHECK(s.received("\x76\x00\x00\x00\x00\x09"s) == "registered again"); // and the creation stays what it was
   CHECK(s.r.alive());
+}
+
+TEST_CASE("epmd: one that accepts and says nothing is as good as none") {
+  story first;
+  first.begin();
+  first.connected();
+  CHECK(first.after(10s - 1ns).empty());
+  CHECK(first.after(1ns) == "close, silent");
+  CHECK(first.closed().empty());
+  CHECK_FALSE(first.r.next_deadline());
+
+  story later;
+  later.begin();
+  later.connected();
+  later.received(ok);
+  CHECK(later.after(1h).empty()); // silent from now on, as it should be
+  later.closed();
+  later.after(2s);
+  later.connected();
+  CHECK(later.after(10s) == "close");
+  CHECK(later.closed().empty());
+  CHECK(later.after(2s) == "connect");
+  later.connected();
+  CHECK(later.received(ok) == "registered again");
 }
 
 TEST_CASE("epmd: refused at the first attempt is an answer, later it is a reason to go on") {

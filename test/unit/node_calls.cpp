@@ -120,7 +120,7 @@ TEST_CASE("calls: a timeout, and the late answer is never seen") {
   for (auto const& to : {node::destination("server", "b@h"), node::destination("here")}) {
     CHECK(s.call(to, "late", 4999ms) == "still waiting");
     s.w.pass(2ms);
-    CHECK(s.w.as(s.last).raw().waiting.for_what == node::waiting::what::message); // asleep: it was told
+    CHECK(s.w.as(s.last).raw().waiting.for_what == node::waiting::what::time); // asleep: it was told
     s.check_clean();
     s.w.as(s.last).cast(to, t("go"));
     s.check_clean();

@@ -201,6 +201,18 @@ TEST_CASE("connections: a node of our own name, and one that is dialled under an
   CHECK(*result == "up"); // oneself
 }
 
+TEST_CASE("connections: who calls itself by our own name is refused") {
+  world w;
+  auto& a = w.add("a@h");
+  auto& thief = w.raw("thief@h");
+  thief.name = "a@h";
+  thief.dial("a@h");
+  w.run();
+  CHECK(thief.connections() == 0);
+  CHECK(a.peers(true, true).empty());
+  CHECK(count(w.take_trace(), "own name") == 1);
+}
+
 TEST_CASE("connections: nobody there: monitors, links and spawns hear noconnection, messages vanish") {
   pair s;
   etf::pid const gone{.node = etf::atom("x@h"), .id = 1, .serial = 0, .creation = 9};
@@ -366,7 +378,7 @@ TEST_CASE("limits: a full mailbox stops reading, and starts it again") {
   for (int i = 0; i < 100; ++i) w.as(q).send(slow, etf::make(i));
   w.run();
   auto* const p = a.find_registered("slow");
-  CHECK(p->mailbox.size() == 11); // the one above the limit stops it
+  CHECK(p->mailbox.size() == 81); // it waits: eight times the limit, and the one above it stops the reading
   CHECK_FALSE(a.reading_wanted(1));
   w.pass(30min); // no silence is counted meanwhile, and ticks are sent
   CHECK(a.connected("b@h"));
@@ -374,10 +386,50 @@ TEST_CASE("limits: a full mailbox stops reading, and starts it again") {
     a.send(slow, t("go"));
     w.run();
     w.pass(1s);
-    CHECK(p->mailbox.size() <= 11);
+    CHECK(p->mailbox.size() <= 81);
   }
   REQUIRE(got->size() == 100);
   for (int i = 0; i < 100; ++i) CHECK((*got)[static_cast<std::size_t>(i)] == i);
+}
+
+TEST_CASE("limits: who is busy is not read for above the limit, who waits for a message gets it") {
+  node::core_options options;
+  options.limits.mailbox_messages_max = 10;
+  pair s(1, options);
+  auto const got = std::make_shared<std::string>();
+  auto const worker = s.w.spawn(s.a, [got](node::self me) -> node::task<> {
+    co_await me.sleep(1s); // a timer is no receive
+    auto const wanted = co_await me.receive([](etf::view m) { return m.is_atom("wanted"); });
+    *got = etf::print(wanted);
+    co_await me.sleep(1000h);
+  });
+  for (int i = 0; i < 60; ++i) s.w.as(s.q).send(worker, etf::make(i));
+  s.w.as(s.q).send(worker, t("wanted")); // behind 60 that it does not want
+  s.w.run();
+  CHECK(s.a.find_process(worker)->mailbox.size() == 11);
+  CHECK(got->empty());
+  s.w.pass(2s);
+  CHECK(*got == "wanted");
+}
+
+TEST_CASE("fairness: two processes that answer each other for ever starve nobody") {
+  pair s;
+  auto const forward = [](node::self me) -> node::task<> {
+    while (true) {
+      auto const m = co_await me.receive();
+      me.send(*m->tuple<2>()->at(0).as_pid(), etf::make(etf::tup(me.pid(), 0)));
+    }
+  };
+  auto const ping = s.w.spawn(s.a, forward);
+  auto const pong = s.w.spawn(s.a, forward);
+  s.w.label(s.q, "q");
+  s.w.as(ping).send(pong, etf::make(etf::tup(ping, 0)));
+  s.w.as(s.q).send(s.p, t("hello"));
+  for (int i = 0; i < 1000 && s.w.log(s.p).empty(); ++i) s.w.step();
+  CHECK(s.w.log(s.p) == lines{"hello"});
+  s.w.as(s.p).exit_other(ping, t("kill"));
+  s.w.run();
+  CHECK_FALSE(s.w.alive(ping));
 }
 
 TEST_CASE("limits: a mailbox that is full when its process ends does not keep the connection") {

@@ -115,6 +115,43 @@ TEST_CASE("links: to the dead, to what never was, and to an earlier incarnation:
   CHECK_FALSE(s.w.alive(lonely)); // not trapped
 }
 
+// OTP hangs up on an UNLINK_ID, its acknowledgement and an EXIT for a pid of an earlier incarnation (3.8).
+TEST_CASE("links: what would be for an earlier incarnation is not sent, queued or not") {
+  for (bool const queued : {false, true}) {
+    CAPTURE(queued);
+    world w;
+    auto& a = w.add("a@h");
+    auto& r = w.raw("r@h");
+    auto const p = w.probe(a, "p");
+    etf::pid const old{.node = etf::atom("r@h"), .id = 1, .serial = 0, .creation = 49};
+    etf::pid const now{.node = etf::atom("r@h"), .id = 1, .serial = 0, .creation = 50};
+    if (!queued) {
+      r.dial("a@h");
+      w.run();
+      r.log.clear();
+    }
+    auto const linked = w.spawn(a, [&](node::self me) -> node::task<> {
+      me.link(old);
+      me.link(now);
+      me.unlink(old);
+      me.unlink(now);
+      me.link({.node = etf::atom("r@h"), .id = 2, .serial = 0, .creation = 49});
+      co_return; // its end is an EXIT for what it is linked to
+    });
+    w.label(linked, "l");
+    w.as(p).send(now, t("end"));
+    w.run();
+    std::erase(r.log, "up");
+    auto const id = queued ? 2 : 1; // of the UNLINK_ID: the one that was not sent counts where it was queued
+    std::sort(r.log.begin(), r.log.end());
+    CHECK(r.log == lines{"{1,l,#Pid<r@h.1.0.49>}", "{1,l,#Pid<r@h.1.0.50>}", "{1,l,#Pid<r@h.2.0.49>}",
+                         "{22,p,#Pid<r@h.1.0.50>} | 'end'", fmt::format("{{35,{},l,#Pid<r@h.1.0.50>}}", id)});
+    r.send("{36,2,#Pid<r@h.1.0.50>,#Pid<a@h.2.0.1000>}");
+    w.run();
+    CHECK(a.connected("r@h"));
+  }
+}
+
 TEST_CASE("links: unlink is acknowledged always, and leaves no entry behind") {
   world w;
   auto& a = w.add("a@h");

@@ -141,6 +141,34 @@ TEST_CASE("monitors: one reference twice is one monitor") {
   CHECK(s.r.log == lines{"{28,p,q,R1} | killed"});
 }
 
+TEST_CASE("monitors: two peers may use one reference, each has its own monitor") {
+  with_raw s;
+  auto& z = s.w.raw("z@h");
+  z.dial("a@h");
+  s.w.run();
+  z.log.clear();
+  s.send("{19,$q,$p," + ref + "}");
+  z.send("{19,#Pid<z@h.1.0.50>," + etf::print(etf::make(s.p)) + "," + ref + "}");
+  s.w.run();
+  CHECK(s.w.as(s.p).raw().watchers.size() == 2);
+  s.send("{20,$q,$p," + ref + "}");
+  s.w.as(s.p).exit_other(s.p, t("kill"));
+  s.w.run();
+  CHECK(s.r.log.empty());
+  CHECK(z.log == lines{"{28,p,#Pid<z@h.1.0.50>,R1} | killed"});
+}
+
+TEST_CASE("monitors: only the watched process's node can say that it ended") {
+  with_raw s;
+  auto& b = s.w.add("b@h");
+  auto const far = s.w.probe(b, "far");
+  auto const r = s.w.as(s.p).monitor(far);
+  s.w.run();
+  s.send("{28,$q,$p," + etf::print(etf::make(r)) + "}", "gone");
+  CHECK(s.w.log(s.p).empty());
+  CHECK(s.w.as(s.p).raw().monitors.size() == 1);
+}
+
 TEST_CASE("monitors: noproc for a process comes after the last that it sent") {
   with_raw s;
   etf::pid const q{.node = etf::atom("r@h"), .id = 1, .serial = 0, .creation = 50};
