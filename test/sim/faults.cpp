@@ -9,7 +9,8 @@ namespace remora::sim {
 using namespace std::chrono_literals;
 
 faults::faults(cluster& c) : c_(c) {
-  for (auto& w : weights_) w = c_.chance(50) ? 0 : 1 + c_.below(10);
+  for (auto& w : weights_) w = c_.chance(50) ? 0 : 2 + c_.below(10);
+  for (auto const k : {kind::crash, kind::dark_crash, kind::leave}) weights_.at(static_cast<std::size_t>(k)) /= 4;
   static constexpr std::array<base::duration, 4> lengths = {500ms, 5s, 20s, 90s};
   longest_ = lengths.at(c_.below(lengths.size()));
 }
