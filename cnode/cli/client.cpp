@@ -64,6 +64,7 @@ public:
          .net_tick_time = 60,
          .net_setup_time = timeout_of(options_),
          .lifeline_stdin = false,
+         .pg_scopes = {},
          .limits = {}});
     us.on_event([this](io::event const& e) { hear(e); });
     int code = exit_failed;

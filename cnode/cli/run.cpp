@@ -42,6 +42,9 @@ void add_run_options(CLI::App& app, settings& s, std::string& config) {
   app.add_option("--name", s.name, "Long node name NAME@HOST");
   app.add_option("--sname", s.sname, "Short node name NAME; the host is this machine's");
   app.add_flag("--hidden", s.hidden, "Do not appear in nodes() of peers");
+  app.add_option("--pg-scope", s.pg_scopes, "A scope of process groups beside `pg`; may be repeated")
+      ->expected(1)
+      ->take_all();
   app.add_option("--cookie-file", s.cookie_file,
                  "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
   app.add_option("--listen", s.listen, "IP address to listen on");

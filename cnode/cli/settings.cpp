@@ -16,14 +16,15 @@ namespace remora::cli {
 namespace {
 
 using member =
-    std::variant<std::string settings::*, bool settings::*, std::int64_t settings::*, double settings::*>;
+    std::variant<std::string settings::*, bool settings::*, std::int64_t settings::*, double settings::*,
+                 std::vector<std::string> settings::*>;
 
 struct setting {
   std::string_view key;
   member where;
 };
 
-constexpr std::array<setting, 20> table{{
+constexpr std::array<setting, 21> table{{
     {"name", &settings::name},
     {"sname", &settings::sname},
     {"cookie-file", &settings::cookie_file},
@@ -32,6 +33,7 @@ constexpr std::array<setting, 20> table{{
     {"epmd-port", &settings::epmd_port},
     {"no-epmd", &settings::no_epmd},
     {"hidden", &settings::hidden},
+    {"pg-scope", &settings::pg_scopes},
     {"lifeline", &settings::lifeline},
     {"net-ticktime", &settings::net_tick_time},
     {"net-setuptime", &settings::net_setup_time},
@@ -66,6 +68,21 @@ bool assign(toml::node const& value, double settings::*where, settings& into) {
   auto const v = value.value<double>(); // also of a whole number
   if (v) into.*where = *v;
   return v.has_value();
+}
+
+bool assign(toml::node const& value, std::vector<std::string> settings::*where, settings& into) {
+  std::vector<std::string> out;
+  if (auto const one = value.value_exact<std::string>()) out.push_back(*one); // for a single one
+  auto const* const list = value.as_array();
+  if (out.empty() && list == nullptr) return false;
+  if (list != nullptr)
+    for (auto const& item : *list) {
+      auto const text = item.value_exact<std::string>();
+      if (!text) return false;
+      out.push_back(*text);
+    }
+  into.*where = std::move(out);
+  return true;
 }
 
 base::result<runtime_options, std::string> wrong(std::string why) {
@@ -123,8 +140,8 @@ done read_config(std::string const& path, settings& into) {
           fmt::format("{} line {}: there is no setting {}; there are: {}", path, line, key, all_keys()));
     bool const fits = std::visit([&](auto where) { return assign(value, where, into); }, found->where);
     if (!fits) {
-      static constexpr std::array<std::string_view, 4> kinds{"a string", "true or false", "a whole number",
-                                                             "a number"};
+      static constexpr std::array<std::string_view, 5> kinds{"a string", "true or false", "a whole number",
+                                                             "a number", "a list of strings"};
       return failed(
           fmt::format("{} line {}: {} must be {}", path, line, key, kinds.at(found->where.index())));
     }
@@ -161,6 +178,9 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
     if (value < 1) return wrong(fmt::format("{} {} is out of range; at least 1", key, value));
   if (s.busy_wait < 0 || s.busy_wait > 1000)
     return wrong(fmt::format("busy-wait {} is out of range; 0 to 1000 us", s.busy_wait));
+  for (auto const& scope : s.pg_scopes)
+    if (scope.empty() || scope == "undefined" || !etf::is_atom_text(base::as_bytes(scope)))
+      return wrong(fmt::format("--pg-scope {} is no name of a scope; an atom of 1 to 255 characters", scope));
   if (s.outbox_low_mark > s.outbox_high_mark || s.outbox_high_mark > s.outbox_bytes_max)
     return wrong("outbox-low-mark, outbox-high-mark and outbox-bytes-max must not decrease");
   auto cookie = io::find_cookie(s.cookie_file);
@@ -187,6 +207,9 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
   wire.in.frame_bytes_max = wire.in.message_bytes_max;
   wire.in.fragmented_bytes_max = std::max(wire.in.fragmented_bytes_max, wire.in.message_bytes_max);
   out.limits.mailbox_bytes_max = static_cast<std::size_t>(s.mailbox_bytes_max);
+  for (auto const& scope : s.pg_scopes)
+    if (std::find(out.pg_scopes.begin(), out.pg_scopes.end(), scope) == out.pg_scopes.end())
+      out.pg_scopes.push_back(scope);
   out.busy_wait = std::chrono::microseconds(s.busy_wait);
   out.limits.processes_max = static_cast<std::size_t>(s.processes_max);
   return {boost::system::in_place_value, std::move(out)};

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace remora::cli {
 
@@ -19,6 +20,7 @@ struct settings {
   std::string lifeline; // "stdin" or empty
   std::string log_level = "info";
   std::string log_format = "text";
+  std::vector<std::string> pg_scopes; // beside `pg`
   bool hidden = false;
   bool no_epmd = false;
   std::int64_t port = 0;

@@ -116,6 +116,7 @@ struct runtime::parts {
   io::asio::io_context context{1};
   node::core core;
   io::driver driver;
+  std::optional<services::installed> services;
   std::shared_ptr<io::registration> registration;
   io::asio::signal_set signals;
   io::asio::steady_timer leave_timer;
@@ -131,14 +132,16 @@ struct runtime::parts {
 };
 
 runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::move(options))) {
-  services::install(parts_->core, {.version = std::string(version()),
-                                   .net_tick_time = parts_->options.net_tick_time,
-                                   .resident_bytes = resident_bytes});
+  parts_->services.emplace(services::install(parts_->core, {.version = std::string(version()),
+                                                            .net_tick_time = parts_->options.net_tick_time,
+                                                            .resident_bytes = resident_bytes,
+                                                            .pg_scopes = parts_->options.pg_scopes}));
 }
 
 runtime::~runtime() = default;
 
 node::core& runtime::node() { return parts_->core; }
+services::groups& runtime::groups() { return parts_->services->groups; }
 void runtime::on_ready(std::function<void(ready_info const&)> told) { parts_->ready = std::move(told); }
 void runtime::on_event(std::function<void(io::event const&)> told) { parts_->event = std::move(told); }
 void runtime::stop() { parts_->leave(); }

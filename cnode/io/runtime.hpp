@@ -15,12 +15,14 @@
 #include "io/event.hpp"
 #include "node/core.hpp"
 #include "node/server.hpp"
+#include "services/groups.hpp"
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace remora {
 
@@ -38,8 +40,9 @@ struct runtime_options {
   std::int64_t net_tick_time = 60; // s of silence after which a peer is lost; the same on all nodes
   base::duration net_setup_time = std::chrono::seconds(7); // for a dial, and for each phase of a handshake
   base::duration busy_wait =
-      std::chrono::microseconds(8); // look so long for the request behind a monitor before sleeping
-  bool lifeline_stdin = false;      // leave when standard input ends
+      std::chrono::microseconds(8);         // look so long for the request behind a monitor before sleeping
+  bool lifeline_stdin = false;              // leave when standard input ends
+  std::vector<std::string> pg_scopes{"pg"}; // scopes of process groups that it is a member of from the start
   node::node_limits limits{};
 };
 
@@ -73,6 +76,8 @@ public:
   node::core& node();
   // What others may call here. More can be added at any time, also while it runs.
   node::functions& functions() { return node().functions(); }
+  // Process groups: joins, members, broadcasts, subscriptions, scopes.
+  services::groups& groups();
   // Starts a process, before run() or from a process or function while it runs. It first runs in run(). The
   // name is registered locally: {name, 'calc@host'} for others. A name that is taken aborts: names are the
   // program's own choice (a process that may lose such a race asks self::register_name). `initial_call` is

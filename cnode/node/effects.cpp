@@ -28,6 +28,7 @@ struct line {
     return fmt::format("process {} crashed", e.process);
   }
   std::string operator()(output const& e) const { return e.text; }
+  std::string operator()(notice const& e) const { return e.text; }
   std::string operator()(remote_log const& e) const {
     return fmt::format("{} from {}: {}", e.level, e.node, e.text);
   }

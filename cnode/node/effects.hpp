@@ -60,8 +60,13 @@ struct remote_log { // a log event of a process with our group leader
   std::string node;
 };
 
+struct notice {      // by a service of this node
+  std::string level; // as OTP names it
+  std::string text;
+};
+
 using effect = std::variant<dial, hang_up, resume_reading, peer_up, peer_down, handshake_failed,
-                            dial_failed_notice, process_crashed, output, remote_log>;
+                            dial_failed_notice, process_crashed, output, remote_log, notice>;
 
 std::string describe(effect const& e); // one line
 

@@ -35,7 +35,7 @@ private:
   etf::atom node_;
 };
 
-std::optional<message> read_sync(pid_reader& pids, etf::pid scope, etf::view groups) {
+std::optional<said> read_sync(pid_reader& pids, etf::pid scope, etf::view groups) {
   sync out{.scope = std::move(scope), .groups = {}};
   auto list = groups.list();
   if (!list) return std::nullopt;
@@ -50,7 +50,7 @@ std::optional<message> read_sync(pid_reader& pids, etf::pid scope, etf::view gro
   return out;
 }
 
-std::optional<message> read_leave(pid_reader& pids, etf::pid scope, etf::view who, etf::view groups) {
+std::optional<said> read_leave(pid_reader& pids, etf::pid scope, etf::view who, etf::view groups) {
   leave out{.scope = std::move(scope), .pids = {}, .groups = {}};
   auto list = groups.list();
   if (!list || !pids.read_one_or_list(who, out.pids)) return std::nullopt;
@@ -61,7 +61,7 @@ std::optional<message> read_leave(pid_reader& pids, etf::pid scope, etf::view wh
 
 } // namespace
 
-std::optional<message> read(etf::view term) {
+std::optional<said> read(etf::view term) {
   pid_reader pids;
   auto const arity = term.arity();
   if (!arity || *arity < 2 || *arity > 4) return std::nullopt;

@@ -5,8 +5,8 @@
 //   {join, Scope, Group, Pid | [Pid]}
 //   {leave, Scope, Pid | [Pid], [Group]}                 each pid leaves each group once
 //
-// read() takes a message apart and refuses what is none: what it answers cannot be wrong. The views in it live
-// as long as the message.
+// read() takes a message apart and refuses what is none: what it answers cannot be wrong. The views in it
+// live as long as the message.
 #pragma once
 
 #include "etf/builder.hpp"
@@ -42,9 +42,9 @@ struct leave {
   std::vector<etf::pid> pids;
   std::vector<etf::view> groups;
 };
-using message = std::variant<discover, sync, join, leave>;
+using said = std::variant<discover, sync, join, leave>;
 
-std::optional<message> read(etf::view term);
+std::optional<said> read(etf::view term);
 
 // A pid, or a proper list of them.
 std::optional<std::vector<etf::pid>> read_pids(etf::view pid_or_pids);

@@ -1,6 +1,6 @@
 // A multiset of pids: who is in a group, as often as it joined. Lookups want the members in one piece, joins
-// and leaves must not search through ten thousand: the pids lie in one vector, in no order, and once there are
-// more than a few an index knows one place of each pid, and each place the one before it of the same pid.
+// and leaves must not search through ten thousand: the pids lie in one vector, in no order, and once there
+// are more than a few an index knows one place of each pid, and each place the one before it of the same pid.
 #pragma once
 
 #include "etf/ids.hpp"

@@ -55,8 +55,7 @@ void scope::on(received const& e, output& out) {
   if (!message)
     return refuse(fmt::format("no message of pg: {}", etf::print(e.message, {.depth = 8, .bytes_max = 200})),
                   out);
-  bool const own =
-      std::visit([&](auto const& m) { return m.scope.node == self_.node; }, *message);
+  bool const own = std::visit([&](auto const& m) { return m.scope.node == self_.node; }, *message);
   if (own) return refuse("a message in the name of this node", out);
   std::visit([&](auto const& m) { on_message(m, out); }, *message);
 }
@@ -166,8 +165,8 @@ void scope::replace(peer& from, sync const& m, output& out) {
   }
   for (auto& [g, now] : from.groups) {
     auto const before = old.find(g);
-    auto const added = before == old.end() ? std::vector(now.all().begin(), now.all().end())
-                                           : without(now, before->second);
+    auto const added =
+        before == old.end() ? std::vector(now.all().begin(), now.all().end()) : without(now, before->second);
     for (auto const& pid : added) g->all.add(pid);
     tell(*g, "join", added, out);
   }

@@ -25,8 +25,8 @@
 #include "etf/ids.hpp"
 #include "etf/term.hpp"
 #include "pg/effects.hpp"
-#include "pg/multiset.hpp"
 #include "pg/messages.hpp"
+#include "pg/multiset.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
@@ -42,12 +42,12 @@
 namespace remora::pg {
 
 struct limits {
-  std::size_t groups_max = 1'000'000;               // of a scope, with those that are only subscribed to
-  std::size_t group_bytes_max = 64U << 10U;         // of one group's term
+  std::size_t groups_max = 1'000'000;                    // of a scope, with those that are only subscribed to
+  std::size_t group_bytes_max = 64U << 10U;              // of one group's term
   std::size_t names_bytes_max = std::size_t{256} << 20U; // of all groups' terms together
-  std::size_t peers_max = 16'384;                   // scopes on other nodes
-  std::size_t memberships_per_peer_max = 1'000'000; // what one of them may advertise
-  std::size_t memberships_local_max = 1'000'000;    // joined here
+  std::size_t peers_max = 16'384;                        // scopes on other nodes
+  std::size_t memberships_per_peer_max = 1'000'000;      // what one of them may advertise
+  std::size_t memberships_local_max = 1'000'000;         // joined here
   std::size_t subscriptions_max = 100'000;
   base::duration log_pause = std::chrono::seconds(1); // between two refusals that are told
 };
@@ -92,8 +92,8 @@ public:
   std::vector<etf::view> local_groups() const;
   etf::term snapshot() const; // #{Group => [Pid]}
 
-  // pg:monitor_scope/1, pg:monitor/2: from now on `who` hears {Ref, join | leave, Group, Pids}, of one group or
-  // of all. False: subscriptions_max. Whoever calls this watches `who`, and unsubscribes at its end.
+  // pg:monitor_scope/1, pg:monitor/2: from now on `who` hears {Ref, join | leave, Group, Pids}, of one group
+  // or of all. False: subscriptions_max. Whoever calls this watches `who`, and unsubscribes at its end.
   bool subscribe(etf::reference const& ref, etf::pid const& who, std::optional<etf::view> group = {});
   bool unsubscribe(etf::reference const& ref); // false: there is no such subscription
 

@@ -11,7 +11,10 @@ installed install(node::core& node, about const& program) {
   install_rex(node);
   install_erpc(node);
   install_functions(node, program);
-  return {.door = services::door(node)};
+  installed out{.door = services::door(node), .groups = services::groups(node)};
+  for (auto const& scope : program.pg_scopes) out.groups.start_scope(scope);
+  install_groups(node, out.door, out.groups);
+  return out;
 }
 
 } // namespace remora::services

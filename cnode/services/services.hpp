@@ -3,12 +3,14 @@
 #pragma once
 
 #include "services/door.hpp"
+#include "services/groups.hpp"
 
 #include "node/core.hpp"
 
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace remora::services {
 
@@ -17,12 +19,14 @@ struct about {
   std::int64_t net_tick_time = 60; // s, as net_kernel tells it
   std::function<std::uint64_t()> resident_bytes = [] {
     return std::uint64_t{0};
-  }; // as the system counts them
+  };                                    // as the system counts them
+  std::vector<std::string> pg_scopes{}; // to be there from the start
 };
 
 // What native code uses of it. Shared: it lives as long as somebody holds it, and its processes.
 struct installed {
   services::door door;
+  services::groups groups;
 };
 installed install(node::core& node, about const& program);
 
