@@ -10,7 +10,8 @@ using namespace std::chrono_literals;
 
 faults::faults(cluster& c) : c_(c) {
   for (auto& w : weights_) w = c_.chance(50) ? 0 : 2 + c_.below(10);
-  for (auto const k : {kind::crash, kind::dark_crash, kind::leave}) weights_.at(static_cast<std::size_t>(k)) /= 4;
+  for (auto const k : {kind::crash, kind::dark_crash, kind::leave})
+    weights_.at(static_cast<std::size_t>(k)) /= 4;
   static constexpr std::array<base::duration, 4> lengths = {500ms, 5s, 20s, 90s};
   longest_ = lengths.at(c_.below(lengths.size()));
 }
@@ -39,7 +40,8 @@ void faults::act(kind k) {
     if (a == b) return;
     c_.note(fmt::format("{} disconnects {}", a->name, b->name));
     a->core->wake(c_.now());
-    return a->core->disconnect(b->name, "disconnect");
+    a->core->disconnect(b->name, "disconnect");
+    return a->core->wake(c_.now()); // its processes hear of it
   case kind::dial_both:
     if (a == b) return;
     a->core->connect(etf::atom(b->name));

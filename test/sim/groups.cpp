@@ -1,6 +1,7 @@
 // Process groups: what is joined through one node is seen on all.
 //
-//   members       at rest every node that runs a scope sees exactly the living joined memberships of all nodes,
+//   members       at rest every node that runs a scope sees exactly the living joined memberships of all
+//   nodes,
 //                 as many times as they were joined, and which_groups names no other group
 //   local         at any time a node's own memberships are those that were joined there
 //   ghosts        at any time nobody is a member whose node is not connected, nor, at rest, who is dead
@@ -103,6 +104,7 @@ private:
   std::vector<worker_ptr> workers_;
   std::vector<listener_ptr> listeners_;
   std::map<member*, joined> joined_; // of the present incarnation
+  std::set<etf::pid> elsewhere_;     // joined through a node that is not theirs
   std::array<std::uint64_t, 7> weights_{};
   std::int64_t last_broadcast_ = 0;
 };
@@ -169,7 +171,8 @@ void group_subject::on_event(listener& l, etf::view message) {
       continue;
     }
     auto const found = std::find(told.begin(), told.end(), pid);
-    if (found == told.end()) return c_.complain("subscribers", "left, but never joined: " + etf::print(message));
+    if (found == told.end())
+      return c_.complain("subscribers", "left, but never joined: " + etf::print(message));
     told.erase(found);
   }
 }
@@ -190,8 +193,8 @@ worker_ptr group_subject::any(member const* on) {
 }
 
 void group_subject::say(member& m, std::string_view what, group_key const& g, pids const& who, outcome o) {
-  c_.note(fmt::format("{} {} {} {} {}: {}", m.name, what, g.first, etf::print(group_term(g.second)), text(who),
-                      static_cast<int>(o)));
+  c_.note(fmt::format("{} {} {} {} {}: {}", m.name, what, g.first, etf::print(group_term(g.second)),
+                      text(who), static_cast<int>(o)));
 }
 
 void group_subject::join(member& m) {
@@ -202,12 +205,17 @@ void group_subject::join(member& m) {
     if (auto const w = any(foreign ? nullptr : &m)) who.push_back(w->pid);
   if (who.empty()) return;
   auto const group = group_term(g.second);
-  auto const done = who.size() == 1 && c_.chance(50) ? at(m).join(g.first, group, who[0]) : at(m).join(g.first, group, who);
+  auto const done =
+      who.size() == 1 && c_.chance(50) ? at(m).join(g.first, group, who[0]) : at(m).join(g.first, group, who);
   say(m, "joins", g, who, done);
   bool const runs = at(m).find(g.first) != nullptr;
-  if (done != (runs ? outcome::ok : outcome::no_scope)) c_.complain("members", "an unexpected answer to a join");
+  if (done != (runs ? outcome::ok : outcome::no_scope))
+    c_.complain("members", "an unexpected answer to a join");
   if (done != outcome::ok) return;
-  for (auto const& p : who) (p.node == m.core->name() ? joined_[&m].own : joined_[&m].foreign)[g].push_back(p);
+  for (auto const& p : who)
+    if (p.node != m.core->name()) elsewhere_.insert(p);
+  for (auto const& p : who)
+    (p.node == m.core->name() ? joined_[&m].own : joined_[&m].foreign)[g].push_back(p);
 }
 
 void group_subject::leave(member& m) {
@@ -217,8 +225,10 @@ void group_subject::leave(member& m) {
   pids who;
   for (auto n = 1 + c_.below(c_.chance(70) ? 1 : 4); n > 0; --n) {
     auto const& from = !foreign.empty() && c_.chance(20) ? foreign : own;
-    if (!from.empty() && c_.chance(90)) who.push_back(from[c_.below(from.size())]);
-    else if (auto const w = any(&m)) who.push_back(w->pid);
+    if (!from.empty() && c_.chance(90))
+      who.push_back(from[c_.below(from.size())]);
+    else if (auto const w = any(&m))
+      who.push_back(w->pid);
   }
   if (who.empty()) return;
   bool expected = false;
@@ -241,7 +251,8 @@ void group_subject::leave(member& m) {
   if (at(m).find(g.first) == nullptr) {
     if (done != outcome::no_scope) c_.complain("members", "left in a scope that does not run");
   } else if (!unsure && done != (expected ? outcome::ok : outcome::not_joined)) {
-    c_.complain("members", fmt::format("{}: a leave of {} from {} was answered wrongly", m.name, text(who), text(before)));
+    c_.complain("members", fmt::format("{}: a leave of {} from {} was answered wrongly", m.name, text(who),
+                                       text(before)));
   }
 }
 
@@ -272,8 +283,9 @@ void group_subject::act() {
   case 1: return join(*m);
   case 2: return leave(*m);
   case 3:
-    if (std::count_if(workers_.begin(), workers_.end(), [&](auto const& w) { return w->on == m && lives(*w); }) <
-        static_cast<std::ptrdiff_t>(workers_max))
+    if (std::count_if(workers_.begin(), workers_.end(), [&](auto const& w) {
+          return w->on == m && lives(*w);
+        }) < static_cast<std::ptrdiff_t>(workers_max))
       add(*m);
     return;
   case 4:
@@ -315,11 +327,12 @@ void group_subject::during() {
         auto expected = joined_[m].own[{scope, i}];
         std::sort(expected.begin(), expected.end());
         if (own != expected)
-          c_.complain("local", fmt::format("{} {} {}: {}, not {}", m->name, scope, etf::print(group), text(own), text(expected)));
+          c_.complain("local", fmt::format("{} {} {}: {}, not {}", m->name, scope, etf::print(group),
+                                           text(own), text(expected)));
         for (auto const& p : at(*m).members(scope, group))
-          if (p.node != m->core->name() && !m->core->connected(p.node.text()))
-            c_.complain("ghosts", fmt::format("{} {} {}: {} is a member, but its node is not connected", m->name, scope,
-                                              etf::print(group), etf::print(etf::make(p))));
+          if (!elsewhere_.contains(p) && p.node != m->core->name() && !m->core->connected(p.node.text()))
+            c_.complain("ghosts", fmt::format("{} {} {}: {} is a member, but its node is not connected",
+                                              m->name, scope, etf::print(group), etf::print(etf::make(p))));
       }
 }
 
@@ -349,15 +362,19 @@ void group_subject::at_rest() {
         std::set_difference(sure.begin(), sure.end(), seen.begin(), seen.end(), std::back_inserter(missing));
         std::set_difference(seen.begin(), seen.end(), sure.begin(), sure.end(), std::back_inserter(more));
         pids wrong;
-        std::set_difference(more.begin(), more.end(), foreign.begin(), foreign.end(), std::back_inserter(wrong));
+        std::set_difference(more.begin(), more.end(), foreign.begin(), foreign.end(),
+                            std::back_inserter(wrong));
         if (!missing.empty()) c_.complain("members", words + " lacks " + text(missing));
         if (!wrong.empty()) c_.complain("members", words + " has " + text(wrong) + " too much");
         for (auto const& p : seen)
-          if (!lives(p)) c_.complain("ghosts", words + " has " + etf::print(etf::make(p)) + ", which is dead");
+          if (!lives(p))
+            c_.complain("ghosts", words + " has " + etf::print(etf::make(p)) + ", which is dead");
         if (!first) first = seen;
-        if (seen != *first) c_.complain("members", words + ": " + text(seen) + ", another node " + text(*first));
+        if (seen != *first)
+          c_.complain("members", words + ": " + text(seen) + ", another node " + text(*first));
         auto const groups = at(*m).find(scope)->groups();
-        bool const named = std::any_of(groups.begin(), groups.end(), [&](auto const& g) { return g == *group; });
+        bool const named =
+            std::any_of(groups.begin(), groups.end(), [&](auto const& g) { return g == *group; });
         if (named == seen.empty()) c_.complain("members", words + ": the list of groups is wrong");
       }
     }
@@ -376,7 +393,8 @@ void group_subject::at_rest() {
 
 void group_subject::finale() {
   for (auto* const m : c_.acting())
-    if (std::none_of(listeners_.begin(), listeners_.end(), [&](auto const& l) { return l->on == m && !l->stale; }))
+    if (std::none_of(listeners_.begin(), listeners_.end(),
+                     [&](auto const& l) { return l->on == m && !l->stale; }))
       listen(*m, scopes[0]);
   for (auto* const m : c_.acting()) join(*m);
   c_.pass(5s);

@@ -8,6 +8,13 @@
 
 namespace remora::sim {
 
+namespace {
+bool is(etf::view payload, std::string_view tag) {
+  auto const first = payload.empty() ? std::nullopt : payload.element(0);
+  return first && first->is_atom(tag);
+}
+} // namespace
+
 std::vector<mutant> const& mutants() {
   using op = std::int64_t;
   static std::vector<mutant> const all = {
@@ -15,6 +22,11 @@ std::vector<mutant> const& mutants() {
       {"double_message", "links", "order", [](op o, etf::view) { return o == 22 ? 2U : 1U; }},
       {"lose_link", "links", "links", [](op o, etf::view) { return o == 1 ? 0U : 1U; }},
       {"lose_exit", "links", "links", [](op o, etf::view) { return o == 24 ? 0U : 1U; }},
+      {"lose_pg_leave", "groups", "members", [](op, etf::view p) { return is(p, "leave") ? 0U : 1U; }},
+      {"lose_pg_join", "groups", "members", [](op, etf::view p) { return is(p, "join") ? 0U : 1U; }},
+      {"double_pg_join", "groups", "members", [](op, etf::view p) { return is(p, "join") ? 2U : 1U; }},
+      {"lose_pg_discover", "groups", "members", [](op, etf::view p) { return is(p, "discover") ? 0U : 1U; }},
+      {"lose_broadcast", "groups", "broadcast", [](op, etf::view p) { return p.integer() ? 0U : 1U; }},
       {"lose_answer", "links", "calls", [](op o, etf::view) { return o == 33 ? 0U : 1U; }},
   };
   return all;

@@ -56,6 +56,7 @@ outcome run(settings const& s) {
   std::vector<std::unique_ptr<subject>> subjects;
   auto const wanted = [&](char const* name) { return s.only.empty() || s.only.contains(name); };
   if (wanted("links")) subjects.push_back(make_links(c));
+  if (wanted("groups")) subjects.push_back(make_groups(c));
 
   auto const ends = [&] {
     outcome o;

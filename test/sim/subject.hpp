@@ -26,5 +26,6 @@ protected:
 };
 
 std::unique_ptr<subject> make_links(cluster& c);
+std::unique_ptr<subject> make_groups(cluster& c);
 
 } // namespace remora::sim
