@@ -19,7 +19,7 @@ constexpr auto slack = 1s; // for an answer that is due: time to run the asker
 
 cluster::cluster(settings const& s)
     : settings_(s), random_(s.seed), sky_(random_.next()), world_(random_.next()),
-      pop_(random_.below(2) == 0) {
+      pop_(random_.below(2) == 0), calm_(random_.below(6) == 0) {
   static constexpr std::array<base::duration, 4> tick_times = {4s, 8s, 20s, 60s};
   tick_time_ = tick_times.at(below(tick_times.size()));
   world_.set_weather(&sky_);
@@ -172,6 +172,7 @@ std::shared_ptr<request> cluster::ask(member& m, std::string what, base::duratio
   note("ask " + r->what);
   spawn(m, [this, r, body = std::move(body)](node::self me) -> node::task<> {
     co_await body(me, *r);
+    if (mutated("no_answer")) co_await me.receive();
     r->done = true;
     note("answer " + r->what + ": " + r->answer);
     if (counts(*r) && overdue(*r)) complain("late", r->what + " was answered beyond its time");

@@ -68,6 +68,8 @@ public:
   bool chance(std::uint64_t per_cent) { return random_.below(100) < per_cent; }
   base::duration up_to(base::duration bound);
   base::time_point now() const { return world_.now(); }
+  bool calm() const { return calm_; } // no faults in this run, and all nodes there from the start
+  bool mutated(std::string_view name) const { return settings_.mutant == name; }
   bool pop() const { return pop_; } // prevent_overlapping_partitions, of all nodes alike
   base::duration tick_time() const { return tick_time_; }
 
@@ -117,6 +119,7 @@ private:
   sky sky_;
   test::world world_;
   bool pop_;
+  bool calm_;
   base::duration tick_time_;
   std::vector<member> members_;
   std::uint64_t buried_signals_ = 0;

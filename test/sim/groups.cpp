@@ -160,6 +160,7 @@ void group_subject::listen(member& m, char const* scope) {
 
 void group_subject::on_event(listener& l, etf::view message) {
   auto const event = message.tuple<4>();
+  if (c_.mutated("deaf_subscriber")) return;
   if (!event || etf::print((*event)[0]) != l.ref)
     return c_.complain("subscribers", "a stray: " + etf::print(message));
   auto& told = l.told[etf::print((*event)[2])];
@@ -215,7 +216,8 @@ void group_subject::join(member& m) {
   for (auto const& p : who)
     if (p.node != m.core->name()) elsewhere_.insert(p);
   for (auto const& p : who)
-    (p.node == m.core->name() ? joined_[&m].own : joined_[&m].foreign)[g].push_back(p);
+    (p.node == m.core->name() && !c_.mutated("forgotten_join") ? joined_[&m].own : joined_[&m].foreign)[g]
+        .push_back(p);
 }
 
 void group_subject::leave(member& m) {

@@ -62,6 +62,8 @@ public:
   explicit links(cluster& c) : subject(c) {
     c.on_start.push_back([this](member& m) {
       for (std::size_t i = 0; i < 2; ++i) add(m);
+      if (c_.mutated("leaked_process"))
+        c_.spawn(m, [](node::self me) -> node::task<> { co_await me.receive(); });
     });
     for (auto& w : weights_) w = c.chance(30) ? 0 : 1 + c.below(8);
     weights_[0] += 1;
@@ -129,6 +131,7 @@ void links::on_message(worker& me, etf::view m) {
   };
   if (auto const two = m.tuple<2>(); two && (*two)[1].is_atom()) {
     bool const up = (*two)[0].is_atom("nodeup");
+    if (!up && c_.mutated("deaf_to_nodedown")) return;
     auto const [at, fresh] = me.nodes.try_emplace(std::string(*(*two)[1].atom_text()), !up);
     if (at->second == up) wrong("nodeup", "told twice");
     at->second = up;
@@ -140,12 +143,6 @@ void links::on_message(worker& me, etf::view m) {
     last = n;
     auto const node = std::string(*from.node_text());
     if (node != me.on->name && !me.nodes[node]) wrong("order", "from a node that is not up");
-    auto const* const there = c_.find(node);
-    auto const creation = from.as_pid()->creation;
-    if (node != me.on->name && there->up && creation != there->core->creation() && me.nodes[node] &&
-        me.on->core->connected(node)) {
-      // The old incarnation's words may still be on their way: only as long as its connection is.
-    }
   } else if (three && (*three)[0].is_atom("EXIT")) {
     auto& all = me.exits[key((*three)[1])];
     all.push_back(etf::print((*three)[2]));

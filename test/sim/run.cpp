@@ -28,7 +28,7 @@ bool heal(cluster& c) {
   auto since = c.now();
   while (c.now() < until) {
     bool const connected = c.all_connected();
-    if (!connected) c.connect_all();
+    if (!connected && !c.mutated("nobody_heals")) c.connect_all();
     c.pass(1s);
     if (!connected || c.signals() != signals) {
       signals = c.signals();
@@ -73,20 +73,23 @@ outcome run(settings const& s) {
 
   // Some are there from the beginning, the others come during the storm.
   for (auto& m : c.members()) {
-    if (c.chance(70))
+    if (c.calm() || c.chance(70))
       c.start(m);
     else
       c.later(c.up_to(20s), [&] {
         if (!m.up) c.start(m);
       });
   }
-  if (c.chance(60)) {
+  if (c.calm()) {
+    c.weather().clear();
+    heal(c);
+  } else if (c.chance(60)) {
     c.connect_all();
     c.pass(c.up_to(10s));
   }
 
   auto const acts = 10 + c.below(c.chance(50) ? 60 : 300);
-  auto const fault_share = c.chance(15) ? 0 : 5 + c.below(40);
+  auto const fault_share = c.calm() ? 0 : 5 + c.below(40);
   auto const discovery = c.chance(50) ? 5 + c.below(30) : 0; // per cent of the acts that connect all
   static constexpr std::array<base::duration, 4> gaps = {2ms, 50ms, 500ms, 3s};
   for (std::uint64_t i = 0; i < acts && c.complaints().empty(); ++i) {
@@ -104,6 +107,12 @@ outcome run(settings const& s) {
   if (!c.complaints().empty()) return ends();
 
   c.note("the storm is over");
+  if (c.mutated("storm")) // two that never stop talking
+    for (auto* const m : c.acting())
+      c.spawn(*m, [](node::self me) -> node::task<> {
+        for (etf::destination const us("ping"); true; co_await me.sleep(500ms))
+          for (auto const& n : me.node().peers(true, false)) me.send({"ping", n}, etf::make(etf::am("ping")));
+      });
   c.weather().clear();
   c.do_all_later();
   if (!heal(c) || !all_rest(false)) return ends();
