@@ -59,6 +59,8 @@ int main(int argc, char** argv) {
   std::string host = "127.0.0.1";
   std::string global_name;
   std::string ask;
+  std::string scope = "pg";
+  std::string group;
   std::string module;
   std::string function;
 
@@ -81,6 +83,11 @@ int main(int argc, char** argv) {
   auto* const whereis = command("whereis", "Find the process that has a global name", false);
   whereis->add_option("NAME", global_name, "The name, an Erlang term")->required();
   add_ask_option(*whereis, client, ask);
+  auto* const groups = command("groups", "List the process groups that a node knows", true);
+  auto* const members = command("members", "List the members of a process group", false);
+  members->add_option("GROUP", group, "The group, an Erlang term")->required();
+  add_ask_option(*members, client, ask);
+  for (auto* const sub : {groups, members}) sub->add_option("--scope", scope, "The scope; else pg");
   auto* const registered = command("registered", "List the global names that a node knows", true);
   auto* const call = command("call", "Call a function on a node", true);
   call->add_option("MODULE", module)->required();
@@ -98,6 +105,8 @@ int main(int argc, char** argv) {
     if (nodes->parsed()) return cli::nodes(client, node);
     if (status->parsed()) return cli::status(client, node);
     if (whereis->parsed()) return cli::whereis(client, ask, global_name);
+    if (groups->parsed()) return cli::groups(client, node, scope);
+    if (members->parsed()) return cli::members(client, ask, scope, group);
     if (registered->parsed()) return cli::registered(client, node);
     if (call->parsed()) return cli::call(client, node, module, function, call->remaining());
   } catch (std::exception const& e) { // out of start-up only: nothing in the loops throws

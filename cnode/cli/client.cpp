@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <unistd.h>
 
@@ -325,6 +326,56 @@ int registered(client_options const& o, std::string const& node) {
       print_term(o, *name);
     }
     co_return exit_ok;
+  });
+}
+
+namespace {
+
+// What pg:Function(Scope, ...) answers, one term a line.
+node::task<int> ask_pg(node::self me, client_options const& o, std::string const& node,
+                       std::string const& function, etf::term arguments, std::string const& scope) {
+  auto const answer = co_await me.rpc(etf::atom(node), "pg", function, arguments, timeout_of(o));
+  if (!answer)
+    co_return refused(fmt::format(
+        "{}; does the scope {} run there? --scope names another",
+        why_failed(fmt::format("asking {} for pg:{}", node, function), answer.error().reason), scope));
+  if (o.json) {
+    print_term(o, *answer);
+    co_return exit_ok;
+  }
+  std::vector<std::string> lines;
+  auto list = (*answer)->list();
+  while (list) {
+    auto const item = list->next();
+    if (!item) break;
+    lines.push_back(etf::print(*item));
+  }
+  std::sort(lines.begin(), lines.end());
+  for (auto const& line : lines) print_line(line);
+  co_return exit_ok;
+}
+
+bool is_scope(std::string const& scope) {
+  if (!scope.empty() && etf::is_atom_text(base::as_bytes(scope))) return true;
+  refused(fmt::format("--scope {} is no name of a scope; an atom of 1 to 255 characters", scope), exit_usage);
+  return false;
+}
+
+} // namespace
+
+int groups(client_options const& o, std::string const& node, std::string const& scope) {
+  if (!is_scope(scope)) return exit_usage;
+  return visit(o, node).run([&](node::self me) -> node::task<int> {
+    co_return co_await ask_pg(me, o, node, "which_groups", make(etf::lst(am(scope))), scope);
+  });
+}
+
+int members(client_options const& o, std::string const& ask, std::string const& scope,
+            std::string const& group) {
+  auto const wanted = one_term("group", group);
+  if (!wanted || !is_scope(scope)) return exit_usage;
+  return visit(o, ask).run([&](node::self me) -> node::task<int> {
+    co_return co_await ask_pg(me, o, ask, "get_members", make(etf::lst(am(scope), *wanted)), scope);
   });
 }
 

@@ -26,6 +26,9 @@ int call(client_options const& o, std::string const& node, std::string const& mo
 
 // The cluster's names and groups, as one node sees them: `ask` is that node. Names and groups are Erlang
 // terms.
+int groups(client_options const& o, std::string const& node, std::string const& scope);
+int members(client_options const& o, std::string const& ask, std::string const& scope,
+            std::string const& group);
 int whereis(client_options const& o, std::string const& ask, std::string const& name);
 int registered(client_options const& o, std::string const& node);
 

@@ -15,9 +15,8 @@ namespace remora::cli {
 
 namespace {
 
-using member =
-    std::variant<std::string settings::*, bool settings::*, std::int64_t settings::*, double settings::*,
-                 std::vector<std::string> settings::*>;
+using member = std::variant<std::string settings::*, bool settings::*, std::int64_t settings::*,
+                            double settings::*, std::vector<std::string> settings::*>;
 
 struct setting {
   std::string_view key;

@@ -2,6 +2,7 @@
 
 #include "dist/flags.hpp"
 #include "dist/frame_tags.hpp"
+#include "etf/keys.hpp"
 #include "etf/tags.hpp"
 
 namespace remora::dist {
@@ -244,7 +245,10 @@ inbound::outcome inbound::finish(partial done) {
   auto const size = reader_.validate(received, done.atoms);
   if (!size) return failure(frame_error::bad_term, etf::describe(size.error()));
   if (*size != received.size()) return failure(frame_error::trailing_bytes);
-  return std::optional(signal{.control = parsed->message, .payload = canonical(done)});
+  auto payload = canonical(done);
+  if (reader_.has_keys() && etf::has_equal_keys(payload.bytes().view()))
+    return failure(frame_error::bad_term, etf::describe(etf::term_error::equal_keys));
+  return std::optional(signal{.control = parsed->message, .payload = std::move(payload)});
 }
 
 // What must be rewritten is mostly in front of one large binary: the new beginning is put before the rest

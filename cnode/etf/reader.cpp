@@ -2,6 +2,7 @@
 
 #include "base/utf8.hpp"
 #include "etf/ids.hpp"
+#include "etf/keys.hpp"
 #include "etf/tags.hpp"
 
 #include <bit>
@@ -26,6 +27,7 @@ std::string_view describe(term_error error) {
   case term_error::bits: return "a bit string has a wrong number of last bits";
   case term_error::not_finite: return "a float is not a finite number";
   case term_error::fun: return "a fun has wrong parts";
+  case term_error::equal_keys: return "a map has one key twice";
   }
   return "a term is wrong";
 }
@@ -77,6 +79,7 @@ public:
 
   base::result<std::size_t, term_error> run() {
     self_.rewrites_.clear();
+    self_.has_keys_ = false;
     self_.frames_.clear();
     self_.frames_.push_back({.left = 1, .of = frame::what::other});
     while (!self_.frames_.empty()) {
@@ -266,6 +269,7 @@ private:
     std::size_t size = 0;
     if (!length(4, size)) return false;
     if (size > self_.limits_.items_max) return fail(term_error::too_many_items);
+    if (size > 1) self_.has_keys_ = true;
     return nest(5, size, size);
   }
 
@@ -360,8 +364,12 @@ base::result<std::size_t, term_error> reader::validate(base::bytes_view bytes, s
 base::result<std::size_t, term_error> reader::read(base::bytes_view bytes, std::span<atom const> cached,
                                                    base::buffer& out) {
   auto const size = validate(bytes, cached);
-  if (size) copy(bytes.first(*size), cached, out);
-  return size;
+  if (!size) return size;
+  auto const begin = out.size();
+  copy(bytes.first(*size), cached, out);
+  if (!has_keys_ || !has_equal_keys(out.view().subspan(begin))) return size;
+  out.truncate(begin);
+  return term_error::equal_keys;
 }
 
 void reader::copy(base::bytes_view term, std::span<atom const> cached, base::buffer& out) {

@@ -53,6 +53,7 @@ enum class term_error : std::uint8_t {
   bits,            // a bit string whose last byte has no or more than eight bits
   not_finite,      // a float that is no number, or an infinite one
   fun,             // a fun whose parts are not what a fun has
+  equal_keys,      // a map that has one key twice
 };
 std::string_view describe(term_error error);
 
@@ -69,6 +70,9 @@ public:
   // The walk alone: how long the term at the front is. Whether it is canonical as it stands is canonical().
   base::result<std::size_t, term_error> validate(base::bytes_view bytes, std::span<atom const> cached);
   bool canonical() const { return canonical_; }
+  // The term that was validated last has a map of two or more: has_equal_keys() is to be asked of its
+  // canonical form. read() does.
+  bool has_keys() const { return has_keys_; }
   // The copy alone, of the very term that was validated last.
   void copy(base::bytes_view term, std::span<atom const> cached, base::buffer& out);
   // The same up to the last place that differs; answers where in `term` the rest begins that is canonical as
@@ -86,6 +90,7 @@ private:
 
   term_limits limits_;
   bool canonical_ = true;
+  bool has_keys_ = false;
   std::size_t growth_ = 0;        // how much longer than the input the canonical term is at the most
   std::vector<rewrite> rewrites_; // both kept between calls for their memory
   std::vector<frame> frames_;

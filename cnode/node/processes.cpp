@@ -312,7 +312,7 @@ void core::kill_or_deliver_exit(process& p, etf::pid const& from, etf::term cons
 
 // What a process waits for may be among what is not read yet: while it waits it is given more room.
 bool core::mailbox_full(process const& p) const {
-  bool const waits = p.waiting.for_what == waiting::what::message;
+  bool const waits = p.waiting.for_what == waiting::what::message && !p.suspended;
   auto const factor = waits ? options_.limits.mailbox_wait_factor : 1;
   return p.mailbox_bytes > options_.limits.mailbox_bytes_max * factor ||
          p.mailbox.size() > options_.limits.mailbox_messages_max * factor;
@@ -339,7 +339,7 @@ void core::deliver(process& p, etf::term message, connection_id via) {
 void core::release_mailbox(process& p) {
   bool const half_empty = p.mailbox_bytes <= options_.limits.mailbox_bytes_max / 2 &&
                           p.mailbox.size() <= options_.limits.mailbox_messages_max / 2;
-  bool const waits = p.waiting.for_what == waiting::what::message && !mailbox_full(p);
+  bool const waits = p.waiting.for_what == waiting::what::message && !p.suspended && !mailbox_full(p);
   if (p.held.empty() || (!half_empty && !waits)) return;
   for (auto const id : std::exchange(p.held, {})) {
     auto* const c = find_connection(id);

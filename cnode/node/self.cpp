@@ -243,7 +243,7 @@ task<call_result> self::call(destination to, etf::term request, base::duration t
   if ((*answer)->arity() == 2U) co_return etf::term((*(*answer)->tuple<2>())[1]);
   auto const reason = (*(*answer)->tuple<5>())[4];
   if (!reason.is_atom("noconnection")) co_return call_failure::because(etf::term(reason));
-  auto const node = to.where();
+  auto const& node = to.where();
   co_return call_failure::because(etf::make(etf::tup(etf::am("nodedown"), node)));
 }
 

@@ -54,6 +54,7 @@ private:
     if (request.is_atom("get_status")) return me_.reply(from, status());
     if (request.is_atom("suspend") || request.is_atom("resume")) {
       suspended_ = request.is_atom("suspend");
+      me_.raw().suspended = suspended_;
       return me_.reply(from, ok);
     }
     if (auto const pair = request.tuple<2>()) {

@@ -125,6 +125,7 @@ struct groups::shared {
   groups_limits limits;
   std::map<std::string, running, std::less<>> scopes;
   std::optional<node::self> supervisor; // once it runs
+  bool supervised;                      // from the first scope on
 
   groups::process* find(std::string_view name) const {
     auto const found = scopes.find(name);
@@ -179,11 +180,14 @@ private:
 };
 
 groups::groups(node::core& node, groups_limits limits)
-    : all_(std::make_shared<shared>(shared{.node = node, .limits = limits, .scopes = {}, .supervisor = {}})) {
-  node.spawn(node::serve<supervisor>(all_), "pg_sup", "pg_sup:init/1");
-}
+    : all_(std::make_shared<shared>(
+          shared{.node = node, .limits = limits, .scopes = {}, .supervisor = {}, .supervised = false})) {}
 
-groups::outcome groups::start_scope(std::string_view name) { return all_->start(name); }
+groups::outcome groups::start_scope(std::string_view name) {
+  if (!std::exchange(all_->supervised, true))
+    all_->node.spawn(node::serve<supervisor>(all_), {}, "pg_sup:init/1");
+  return all_->start(name);
+}
 
 groups::outcome groups::stop_scope(std::string_view name) {
   auto* const p = all_->find(name);

@@ -34,6 +34,16 @@ etf::term read(bytes const& in, std::vector<etf::atom> const& cached = {}) {
   return etf::term(std::move(out));
 }
 
+bytes unhex(std::string_view text) {
+  bytes out;
+  std::string digits;
+  for (char const c : text)
+    if (c != ' ') digits += c;
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2)
+    out.push_back(static_cast<std::uint8_t>(std::stoul(digits.substr(i, 2), nullptr, 16)));
+  return out;
+}
+
 template <class Range>
 void append(bytes& out, Range const& more) {
   for (auto const byte : more) out.push_back(static_cast<std::uint8_t>(byte));
@@ -474,4 +484,25 @@ TEST_CASE("the builder writes text that peers accept") {
   CHECK_FALSE(etf::is_one_term(bytes{109, 255, 255, 255, 255}));
   CHECK_FALSE(etf::is_one_term(bytes{90, 0, 5, 119, 3}));
   CHECK_FALSE(etf::is_one_term(bytes{108, 255, 255, 255, 255, 106}));
+}
+
+TEST_CASE("reader: a map with one key twice, which OTP refuses") {
+  auto const keys_of = [](std::string_view text) {
+    base::buffer out;
+    auto const used = etf::reader().read(unhex(text), {}, out);
+    return used ? std::optional<e>() : used.error();
+  };
+  CHECK(keys_of("74 00000002 7701 61 6101 7701 62 6101") == std::nullopt);     // #{a => 1, b => 1}
+  CHECK(keys_of("74 00000002 7701 61 6101 7701 61 6102") == e::equal_keys);    // #{a => 1, a => 2}
+  CHECK(keys_of("74 00000002 7701 61 6101 6400 01 61 6102") == e::equal_keys); // the same, one atom old
+  CHECK(keys_of("74 00000002 6b0001 61 6101 6c00000001 6161 6a 6102") == e::equal_keys); // "a" and [97]
+  CHECK(keys_of("74 00000002 6801 6101 6101 6801 6101 6102") == e::equal_keys);          // {1} twice
+  CHECK(keys_of("74 00000002 6801 6101 6101 6801 6102 6101") == std::nullopt);
+  CHECK(keys_of("6c 00000001 74 00000001 6101 74 00000002 6101 6101 6101 6101 6a") ==
+        e::equal_keys); // deep inside
+  CHECK(keys_of("74 00000002 74 00000001 6101 6101 6101 74 00000001 6101 6101 6102") ==
+        e::equal_keys);                                                                // maps as keys
+  CHECK(keys_of("74 00000001 74 00000002 6101 6101 6101 6101 6101") == e::equal_keys); // in a key
+  CHECK(keys_of("74 00000002 6101 74 00000001 6101 6101 6102 74 00000001 6101 6101") ==
+        std::nullopt); // equal values
 }

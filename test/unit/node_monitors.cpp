@@ -251,9 +251,11 @@ TEST_CASE("spawn: a request is answered before anything that the child causes") 
 TEST_CASE("spawn: undef is the child's death, not the request's failure") {
   with_raw s;
   s.send("{29," + ref + ",$q,$q,{nomod,nof,1},[monitor]}", "[1]");
-  REQUIRE(s.r.log.size() == 2);
+  REQUIRE(s.r.log.size() == 3);
   CHECK(s.r.log[0] == "{31,R1,q,2,#Pid<a@h.2.0.1000>}");
-  CHECK(s.r.log[1] == "{28,#Pid<a@h.2.0.1000>,q,R1} | {undef,[{nomod,nof,[1],[]}]}");
+  CHECK(
+      s.r.log[1].starts_with("{6,#Pid<a@h.2.0.1000>,'',logger_proxy} | {log,error,")); // its leader is theirs
+  CHECK(s.r.log[2] == "{28,#Pid<a@h.2.0.1000>,q,R1} | {undef,[{nomod,nof,[1],[]}]}");
   CHECK(s.a.process_count() == 1);
 }
 

@@ -1,7 +1,7 @@
 // Runs the scripts of test/spec: stories in the style of etcd's datadriven tests. A command, `----`, and what
 // came of it; REMORA_REWRITE=1 writes the outcomes anew, to be reviewed like code.
 //
-//   node a@h [hidden] [cookie=C]             a node of ours
+//   node a@h [hidden] [cookie=C] [pg=S,..]   a node of ours, with these scopes of process groups
 //   raw r@h [cookie=C] [creation=N] [answer=nok|alive|..]   a peer that does as it is told; again: other
 //   settings process a p [mortal]                     a process p of a: it traps exits, and its mailbox is
 //   shown function b m:f/N answer T | exit T | throw T | error T | send ARG1 T     what may be called on b p
@@ -24,6 +24,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <sstream>
 
 using namespace remora;
@@ -45,13 +46,17 @@ public:
       return fmt::format("error: {}\n", e.what());
     }
     std::string out;
-    for (auto const& line : w_.take_trace()) out += line + "\n";
+    for (auto line : w_.take_trace()) {
+      for (auto at = line.find('\n'); at != std::string::npos; at = line.find('\n'))
+        line.replace(at, 1, "~n");
+      out += line + "\n";
+    }
     for (auto const& [name, pid] : processes_) {
       for (auto const& line : w_.log(pid)) out += fmt::format("{} got {}\n", name, line);
       w_.log(pid).clear();
     }
     for (auto& line : std::exchange(answers_, {})) out += line + "\n";
-    return out;
+    return with_named_pids(out);
   }
 
 private:
@@ -79,6 +84,7 @@ private:
   static std::string full(std::string const& node) {
     return node.find('@') == std::string::npos ? node + "@h" : node;
   }
+  static std::string short_name(std::string const& node) { return node.substr(0, node.find('@')); }
   static std::string option(words const& all, std::string const& name) {
     for (auto const& word : all)
       if (word.starts_with(name + "=")) return word.substr(name.size() + 1);
@@ -91,12 +97,27 @@ private:
     return std::chrono::duration_cast<base::duration>(std::chrono::duration<double>(std::stod(text)));
   }
 
-  etf::term term(std::string text) const {
-    for (auto const& [name, pid] : processes_) {
-      auto const word = "$" + name;
-      for (auto at = text.find(word); at != std::string::npos; at = text.find(word))
-        text.replace(at, word.size(), etf::print(etf::make(pid)));
+  static void replace_all(std::string& text, std::string const& word, std::string const& by) {
+    for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + by.size()))
+      text.replace(at, word.size(), by);
+  }
+
+  // P1, P2.. in the order in which they appear: a story is not about how many processes a node starts with.
+  std::string with_named_pids(std::string out) {
+    static std::regex const any("#Pid<[^>]*>");
+    for (std::smatch found; std::regex_search(out, found, any);) {
+      auto const text = found.str();
+      auto const seen = std::find(pids_.begin(), pids_.end(), text);
+      auto const number = seen - pids_.begin() + 1;
+      if (seen == pids_.end()) pids_.push_back(text);
+      replace_all(out, text, fmt::format("P{}", number));
     }
+    return out;
+  }
+
+  etf::term term(std::string text) const {
+    for (auto const& [name, pid] : processes_) replace_all(text, "$" + name, etf::print(etf::make(pid)));
+    for (auto n = pids_.size(); n > 0; --n) replace_all(text, fmt::format("$P{}", n), pids_[n - 1]);
     auto t = etf::parse(text);
     if (!t) throw std::runtime_error(text + ": " + etf::describe(t.error()));
     return *t;
@@ -145,6 +166,7 @@ private:
     if (auto const p = processes_.find(verb); p != processes_.end()) return act(p->second, all);
     if (all.at(1) == "dial") return core(verb).connect(etf::atom(full(all.at(2))));
     if (all.at(1) == "leave") return core(verb).leave(w_.now());
+    if (all.at(1) == "pg") return act_on_groups(groups_.at(full(verb)), all);
     throw std::runtime_error("unknown command");
   }
 
@@ -152,7 +174,13 @@ private:
     node::core_options options;
     options.hidden = has(all, "hidden");
     options.cookie = option(all, "cookie");
-    services::install(w_.add(full(all.at(1)), options), {.version = "spec"});
+    services::about about{.version = "spec"};
+    std::stringstream scopes(option(all, "pg"));
+    for (std::string scope; std::getline(scopes, scope, ',');) about.pg_scopes.push_back(scope);
+    auto& n = w_.add(full(all.at(1)), options);
+    groups_.insert_or_assign(full(all.at(1)), services::install(n, about).groups);
+    for (auto const& scope : about.pg_scopes)
+      w_.label(n.find_registered(scope)->pid, scope + short_name(all.at(1)));
   }
 
   void add_raw(words const& all) {
@@ -187,6 +215,25 @@ private:
           if (how == "wait") co_await me.receive();
           co_return value;
         });
+  }
+
+  // a pg join | leave SCOPE GROUP PIDS      a pg members SCOPE GROUP
+  void act_on_groups(services::groups& g, words const& all) {
+    auto const group = term(all.at(4));
+    if (all.at(2) == "members") {
+      auto const members = g.members(all.at(3), group);
+      auto sorted = std::vector(members.begin(), members.end());
+      std::sort(sorted.begin(), sorted.end());
+      answers_.push_back("members: " + w_.text(etf::make(sorted)));
+      return;
+    }
+    auto const who = term(all.at(5));
+    auto const one = who->as_pid();
+    auto const several = *pg::read_pids(who);
+    bool const join = all.at(2) == "join";
+    auto const done = join ? (one ? g.join(all.at(3), group, *one) : g.join(all.at(3), group, several))
+                           : (one ? g.leave(all.at(3), group, *one) : g.leave(all.at(3), group, several));
+    if (done == services::groups::outcome::not_joined) answers_.push_back("not_joined");
   }
 
   void act(raw_peer& r, words const& all, std::string const& command) {
@@ -253,8 +300,10 @@ private:
   world w_{1};
   std::map<std::string, raw_peer*> raws_;
   std::map<std::string, etf::pid> processes_;
+  std::map<std::string, services::groups> groups_;
   std::map<std::uint32_t, etf::reference> monitors_;
   lines answers_;
+  std::vector<std::string> pids_; // that appeared without a name
 };
 
 // Comments and blank lines stay where they are; a command is one line, its outcome ends at a blank line.
