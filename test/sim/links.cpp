@@ -184,11 +184,24 @@ void links::link(worker_ptr const& from, worker_ptr const& to) {
 void links::call(worker& from, etf::pid const& to) {
   static constexpr std::array<base::duration, 3> timeouts = {50ms, 1s, 5s};
   auto const timeout = timeouts.at(c_.below(timeouts.size()));
-  last_calls_.push_back(c_.ask(
-      *from.on, "calls " + text(to), timeout, [to, timeout](node::self me, request& r) -> node::task<> {
-        auto const got = co_await me.call(to, etf::make(etf::am("hello")), timeout);
-        r.answer = got ? etf::print(*got) : "failed: " + etf::print(got.error().reason);
-      }));
+  auto const done = [](request& r, node::call_result const& got, std::string const& expected) {
+    r.answer = got ? etf::print(*got) : "failed: " + etf::print(got.error().reason);
+    if (r.answer == expected) r.answer = "as expected";
+  };
+  if (c_.chance(50)) {
+    last_calls_.push_back(c_.ask(*from.on, "calls " + text(to), timeout,
+                                 [to, timeout, done](node::self me, request& r) -> node::task<> {
+                                   auto const what = etf::make(etf::am("hello"));
+                                   done(r, co_await me.call(to, what, timeout), "hello");
+                                 }));
+  } else {
+    last_calls_.push_back(c_.ask(*from.on, "asks by rpc " + etf::print_atom(to.node.text()), timeout,
+                                 [to, timeout, done](node::self me, request& r) -> node::task<> {
+                                   auto const none = etf::make(std::vector<int>{});
+                                   done(r, co_await me.rpc(to.node, "erlang", "node", none, timeout),
+                                        etf::print(etf::make(to.node)));
+                                 }));
+  }
 }
 
 void links::end(worker_ptr const& w) {
@@ -330,7 +343,7 @@ void links::finale() {
     }
   c_.pass(20s);
   for (auto const& r : last_calls_)
-    if (r->answer != "hello" && r->bound > 4s) c_.complain("calls", r->what + " at rest: " + r->answer);
+    if (r->answer != "as expected" && r->bound > 4s) c_.complain("calls", r->what + " at rest: " + r->answer);
   for (auto const& a : workers_)
     for (auto const& b : workers_)
       if (a != b && acts(*a) && acts(*b) && b->last[key(a->pid)] != a->sent[key(b->pid)])
