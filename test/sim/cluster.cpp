@@ -15,6 +15,12 @@ using namespace std::chrono_literals;
 namespace {
 constexpr auto leaving_time = 3s;
 constexpr auto slack = 1s; // for an answer that is due: time to run the asker
+
+// Where the build has a registry.
+void set_pop(auto& about, bool on) {
+  if constexpr (requires { about.global.prevent_overlapping_partitions; })
+    about.global.prevent_overlapping_partitions = on;
+}
 } // namespace
 
 cluster::cluster(settings const& s)
@@ -80,6 +86,7 @@ void cluster::start(member& m) {
   services::about about;
   about.version = "sim";
   about.net_tick_time = std::chrono::duration_cast<std::chrono::seconds>(tick_time_).count();
+  set_pop(about, pop_);
   m.services.emplace(services::install(*m.core, about));
   m.core->wake(now());
   m.up = true;

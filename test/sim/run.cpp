@@ -57,6 +57,9 @@ outcome run(settings const& s) {
   auto const wanted = [&](char const* name) { return s.only.empty() || s.only.contains(name); };
   if (wanted("links")) subjects.push_back(make_links(c));
   if (wanted("groups")) subjects.push_back(make_groups(c));
+  if (wanted("names"))
+    if (auto names = make_names(c)) subjects.push_back(std::move(names));
+  if (s.only.contains("ideal")) subjects.push_back(make_ideal_names(c));
 
   auto const ends = [&] {
     outcome o;

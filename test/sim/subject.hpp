@@ -27,5 +27,7 @@ protected:
 
 std::unique_ptr<subject> make_links(cluster& c);
 std::unique_ptr<subject> make_groups(cluster& c);
+std::unique_ptr<subject> make_names(cluster& c);       // nullptr: this build has none
+std::unique_ptr<subject> make_ideal_names(cluster& c); // only when it is asked for
 
 } // namespace remora::sim

@@ -2,12 +2,14 @@
 //
 //   agreement     at rest all nodes have the same names, each for the same pid
 //   ghosts        at rest every name's pid is alive
-//   lost          at rest a name is there that was registered with yes by a node for a process of its own which
+//   lost          at rest a name is there that was registered with yes by a node for a process of its own
+//   which
 //                 lives, unless somebody unregistered it, registered it anew, or it met another in a conflict
 //   exclusive     without faults, never two that live have the same name or the same lock at once, and nobody
 //                 hears no for a name that nobody has
 //   locks         at rest every lock can be taken and given back, on every node
 //   fresh         at rest a new name can be registered on every node, is seen on all, and is gone afterwards
+#include "sim/registry.hpp"
 #include "sim/subject.hpp"
 
 #include "etf/print.hpp"
@@ -42,10 +44,9 @@ struct worker {
 using worker_ptr = std::shared_ptr<worker>;
 
 struct claim { // of a name, or its release
-  enum class what : std::uint8_t { registers, re_registers, unregisters };
-  what wanted;
+  registry::change wanted;
   std::size_t name = 0;
-  worker_ptr who; // none: unregisters
+  worker_ptr who;   // none: unregisters
   bool own = false; // by its own node
   std::shared_ptr<request> asked;
   base::time_point answered{};
@@ -54,7 +55,7 @@ using claim_ptr = std::shared_ptr<claim>;
 
 class name_subject : public subject {
 public:
-  explicit name_subject(cluster& c) : subject(c) {
+  name_subject(cluster& c, std::unique_ptr<registry> r) : subject(c), registry_(std::move(r)) {
     c.on_start.push_back([this](member& m) { add(m); });
     for (auto& w : weights_) w = c.chance(30) ? 0 : 1 + c.below(8);
     weights_[0] += 2;
@@ -66,17 +67,17 @@ public:
   void finale() override;
 
 private:
-  services::names& at(member& m) { return m.services->names; }
   void add(member& m);
   bool lives(worker const& w) const { return !w.ended && w.on->up && w.on->incarnation == w.incarnation; }
   worker_ptr any(member const* on);
-  claim_ptr ask(member& m, claim::what wanted, std::size_t name, worker_ptr const& who);
+  claim_ptr ask(member& m, registry::change wanted, std::size_t name, worker_ptr const& who);
   void lock(member& m);
   void end(worker_ptr const& w);
   bool later_change(claim const& c) const;
   void check_calm();
   std::string seen(member& m);
 
+  std::unique_ptr<registry> registry_;
   std::vector<worker_ptr> workers_;
   std::vector<claim_ptr> claims_;
   std::array<std::uint64_t, 7> weights_{};
@@ -104,7 +105,7 @@ worker_ptr name_subject::any(member const* on) {
   return can.empty() ? nullptr : can[c_.below(can.size())];
 }
 
-claim_ptr name_subject::ask(member& m, claim::what wanted, std::size_t name, worker_ptr const& who) {
+claim_ptr name_subject::ask(member& m, registry::change wanted, std::size_t name, worker_ptr const& who) {
   auto c = std::make_shared<claim>();
   c->wanted = wanted;
   c->name = name;
@@ -116,13 +117,9 @@ claim_ptr name_subject::ask(member& m, claim::what wanted, std::size_t name, wor
                     fmt::format("{} {} {}", words.at(static_cast<std::size_t>(wanted)),
                                 etf::print(name_term(name)), who != nullptr ? text(who->pid) : ""),
                     bound, [this, c, &m](node::self me, request& r) -> node::task<> {
+                      auto const pid = c->who != nullptr ? c->who->pid : etf::pid();
                       auto const term = name_term(c->name);
-                      if (c->wanted == claim::what::registers)
-                        r.answer = co_await register_name(at(m), me, term, c->who->pid);
-                      else if (c->wanted == claim::what::re_registers)
-                        r.answer = co_await re_register_name(at(m), me, term, c->who->pid);
-                      else
-                        r.answer = co_await unregister_name(at(m), me, term);
+                      r.answer = co_await registry_->ask(m, me, c->wanted, term, pid);
                       c->answered = me.node().now();
                     });
   claims_.push_back(c);
@@ -136,19 +133,20 @@ void name_subject::lock(member& m) {
   c_.ask(m, fmt::format("locks resource{}", resource), storm_bound + hold,
          [this, &m, resource, hold, dies](node::self me, request& r) -> node::task<> {
            auto const term = etf::make(etf::am(fmt::format("resource{}", resource)));
-           if (!co_await set_lock(at(m), me, term)) {
+           if (!co_await registry_->set_lock(m, me, term)) {
              r.answer = "false";
              co_return;
            }
            auto const us = text(me.pid());
            auto& holder = holders_[resource];
            if (c_.calm() && !holder.empty())
-             c_.complain("exclusive", fmt::format("resource{} is held by {} and by {}", resource, holder, us));
+             c_.complain("exclusive",
+                         fmt::format("resource{} is held by {} and by {}", resource, holder, us));
            holder = us;
            co_await me.sleep(hold);
            if (holders_[resource] == us) holders_[resource].clear();
            r.answer = "held";
-           if (!dies) co_await del_lock(at(m), me, term);
+           if (!dies) co_await registry_->del_lock(m, me, term);
          });
 }
 
@@ -170,16 +168,16 @@ void name_subject::act() {
   switch (what) {
   case 0:
   case 1:
-    if (auto const w = any(c_.chance(80) ? m : nullptr)) ask(*m, claim::what::registers, name, w);
+    if (auto const w = any(c_.chance(80) ? m : nullptr)) ask(*m, registry::change::registers, name, w);
     return;
   case 2:
-    if (auto const w = any(c_.chance(80) ? m : nullptr)) ask(*m, claim::what::re_registers, name, w);
+    if (auto const w = any(c_.chance(80) ? m : nullptr)) ask(*m, registry::change::re_registers, name, w);
     return;
-  case 3: ask(*m, claim::what::unregisters, name, nullptr); return;
+  case 3: ask(*m, registry::change::unregisters, name, nullptr); return;
   case 4:
-    if (std::count_if(workers_.begin(), workers_.end(),
-                      [&](auto const& w) { return w->on == m && lives(*w); }) <
-        static_cast<std::ptrdiff_t>(workers_max))
+    if (std::count_if(workers_.begin(), workers_.end(), [&](auto const& w) {
+          return w->on == m && lives(*w);
+        }) < static_cast<std::ptrdiff_t>(workers_max))
       add(*m);
     return;
   case 5:
@@ -196,7 +194,7 @@ void name_subject::during() {
 
 // Without faults: the register is one register.
 void name_subject::check_calm() {
-  using what = claim::what;
+  using what = registry::change;
   auto const overlaps = [](claim const& a, claim const& b) { // b may have come before a's end
     return !a.asked->done || b.asked->asked <= a.answered;
   };
@@ -228,15 +226,15 @@ bool name_subject::later_change(claim const& c) const {
   return std::any_of(claims_.begin(), claims_.end(), [&](auto const& o) {
     if (o.get() == &c || o->name != c.name) return false;
     if (o->asked->done && o->answered < c.asked->asked) return false;
-    if (o->wanted == claim::what::registers) return o->asked->answer != "no"; // two of them: a conflict
+    if (o->wanted == registry::change::registers) return o->asked->answer != "no"; // two of them: a conflict
     return true;
   });
 }
 
 std::string name_subject::seen(member& m) {
   std::vector<std::string> out;
-  for (auto const& name : registered_names(at(m))) {
-    auto const pid = whereis_name(at(m), name);
+  for (auto const& name : registry_->names(m)) {
+    auto const pid = registry_->whereis(m, name);
     out.push_back(etf::print(name) + "=" + (pid ? text(*pid) : "undefined"));
   }
   std::sort(out.begin(), out.end());
@@ -246,20 +244,21 @@ std::string name_subject::seen(member& m) {
 void name_subject::at_rest() {
   auto const running = c_.running();
   if (running.empty()) return;
+  if (!registry_->joined()) c_.complain("agreement", "not all share their names with all others");
   auto const first = seen(*running[0]);
   for (auto* const m : running) {
     if (auto const here = seen(*m); here != first)
       c_.complain("agreement", fmt::format("{} has {}, {} has {}", m->name, here, running[0]->name, first));
-    for (auto const& name : registered_names(at(*m)))
-      if (auto const pid = whereis_name(at(*m), name); !pid || !c_.alive(*pid))
+    for (auto const& name : registry_->names(*m))
+      if (auto const pid = registry_->whereis(*m, name); !pid || !c_.alive(*pid))
         c_.complain("ghosts", fmt::format("{} has {} for {}, which is dead", m->name, etf::print(name),
                                           pid ? text(*pid) : "nobody"));
   }
   for (auto const& c : claims_) {
-    if (c->wanted == claim::what::unregisters || c->asked->answer != "yes" || !c->own) continue;
+    if (c->wanted == registry::change::unregisters || c->asked->answer != "yes" || !c->own) continue;
     if (!lives(*c->who) || later_change(*c)) continue;
     for (auto* const m : running)
-      if (whereis_name(at(*m), name_term(c->name)) != c->who->pid)
+      if (registry_->whereis(*m, name_term(c->name)) != c->who->pid)
         c_.complain("lost", fmt::format("{} heard yes, but {} does not have it", c->asked->what, m->name));
   }
 }
@@ -271,8 +270,8 @@ void name_subject::finale() {
       auto const r = c_.ask(*m, fmt::format("probes resource{}", i), calm_bound,
                             [this, m, i](node::self me, request& asked) -> node::task<> {
                               auto const term = etf::make(etf::am(fmt::format("resource{}", i)));
-                              bool const got = co_await set_lock(at(*m), me, term);
-                              if (got) co_await del_lock(at(*m), me, term);
+                              bool const got = co_await registry_->set_lock(*m, me, term);
+                              if (got) co_await registry_->del_lock(*m, me, term);
                               asked.answer = got ? "true" : "false";
                             });
       for (int s = 0; s < 60 && !r->done; ++s) c_.pass(1s);
@@ -283,28 +282,36 @@ void name_subject::finale() {
   std::vector<claim_ptr> fresh;
   for (auto* const m : c_.acting()) {
     add(*m);
-    fresh.push_back(ask(*m, claim::what::registers, number++, workers_.back()));
+    fresh.push_back(ask(*m, registry::change::registers, number++, workers_.back()));
   }
   c_.pass(30s);
   for (auto const& f : fresh) {
     if (f->asked->answer != "yes") c_.complain("fresh", f->asked->what + " heard '" + f->asked->answer + "'");
     for (auto* const m : c_.running())
-      if (whereis_name(at(*m), name_term(f->name)) != f->who->pid)
+      if (registry_->whereis(*m, name_term(f->name)) != f->who->pid)
         c_.complain("fresh", fmt::format("{}: {} does not see it", f->asked->what, m->name));
   }
   for (auto const& f : fresh) {
-    if (c_.chance(50)) end(f->who);
-    else ask(*f->who->on, claim::what::unregisters, f->name, nullptr);
+    if (c_.chance(50))
+      end(f->who);
+    else
+      ask(*f->who->on, registry::change::unregisters, f->name, nullptr);
   }
   c_.pass(30s);
   for (auto const& f : fresh)
     for (auto* const m : c_.running())
-      if (whereis_name(at(*m), name_term(f->name)))
+      if (registry_->whereis(*m, name_term(f->name)))
         c_.complain("fresh", fmt::format("{}: {} still sees it", f->asked->what, m->name));
 }
 
 } // namespace
 
-std::unique_ptr<subject> make_names(cluster& c) { return std::make_unique<name_subject>(c); }
+std::unique_ptr<subject> make_names(cluster& c) {
+  auto r = make_global(c);
+  return r != nullptr ? std::make_unique<name_subject>(c, std::move(r)) : nullptr;
+}
+std::unique_ptr<subject> make_ideal_names(cluster& c) {
+  return std::make_unique<name_subject>(c, make_ideal(c));
+}
 
 } // namespace remora::sim
