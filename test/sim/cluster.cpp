@@ -18,8 +18,10 @@ constexpr auto slack = 1s; // for an answer that is due: time to run the asker
 
 // Where the build has a registry.
 void set_pop(auto& about, bool on) {
-  if constexpr (requires { about.global.prevent_overlapping_partitions; })
-    about.global.prevent_overlapping_partitions = on;
+  if constexpr (requires { about.registry; }) {
+    about.registry.emplace();
+    about.registry->prevent_overlapping_partitions = on;
+  }
 }
 } // namespace
 

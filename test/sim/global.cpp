@@ -20,7 +20,7 @@ public:
 
   node::task<std::string> ask(member& on, node::self me, change wanted, etf::term name,
                               etf::pid pid) override {
-    auto names = on.services->names; // shared: it outlives the member
+    auto names = *on.services->names; // shared: it outlives the member
     services::names::outcome got;
     if (wanted == change::registers)
       got = co_await names.register_name(me, name, pid);
@@ -31,13 +31,13 @@ public:
     co_return etf::print(services::to_term(got));
   }
   std::optional<etf::pid> whereis(member& on, etf::view name) override {
-    auto const* const pid = on.services->names.whereis(name);
+    auto const* const pid = on.services->names->whereis(name);
     return pid != nullptr ? std::optional(*pid) : std::nullopt;
   }
-  std::vector<etf::term> names(member& on) override { return on.services->names.registered_names(); }
+  std::vector<etf::term> names(member& on) override { return on.services->names->registered_names(); }
 
   node::task<bool> set_lock(member& on, node::self me, etf::term resource) override {
-    auto names = on.services->names;
+    auto names = *on.services->names;
     services::names::lock id;
     id.resource = resource;
     id.requester = etf::make(me.pid());
@@ -45,7 +45,7 @@ public:
     co_return got;
   }
   node::task<> del_lock(member& on, node::self me, etf::term resource) override {
-    auto names = on.services->names;
+    auto names = *on.services->names;
     services::names::lock id;
     id.resource = resource;
     id.requester = etf::make(me.pid());
@@ -56,7 +56,7 @@ public:
     auto const all = c_.running();
     return std::all_of(all.begin(), all.end(), [&](auto* m) {
       std::vector<std::string> known;
-      for (auto const& n : m->services->names.known()) known.emplace_back(n.text());
+      for (auto const& n : m->services->names->known()) known.emplace_back(n.text());
       std::sort(known.begin(), known.end());
       return known == c_.others(*m);
     });
