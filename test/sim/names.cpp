@@ -189,6 +189,11 @@ void name_subject::act() {
 }
 
 void name_subject::during() {
+  for (auto const& w : workers_) // those that a conflict killed
+    if (!w->ended && w->on->up && w->on->incarnation == w->incarnation && !c_.alive(w->pid)) {
+      w->ended = true;
+      --w->on->processes_at_start;
+    }
   if (c_.calm()) check_calm();
 }
 

@@ -22,8 +22,9 @@ void check_requests(cluster& c) {
 }
 
 // Connects who is not connected, again and again, until all is quiet.
-bool heal(cluster& c) {
-  auto const until = c.now() + healing_time_max;
+bool heal(cluster& c, base::duration at_least = {}) {
+  auto const from = c.now();
+  auto const until = from + healing_time_max;
   auto signals = c.signals();
   auto since = c.now();
   while (c.now() < until) {
@@ -34,7 +35,7 @@ bool heal(cluster& c) {
       signals = c.signals();
       since = c.now();
     }
-    if (c.now() - since >= quiet_time) return true;
+    if (c.now() - since >= quiet_time && c.now() - from >= at_least) return true;
     if (signals > signals_max) break;
   }
   if (!c.all_connected()) {
@@ -69,6 +70,7 @@ outcome run(settings const& s) {
     return o;
   };
   auto const all_rest = [&](bool last) {
+    for (auto const& t : subjects) t->during();
     for (auto const& t : subjects) last ? t->after_finale() : t->at_rest();
     check_requests(c);
     return c.complaints().empty();
@@ -118,7 +120,8 @@ outcome run(settings const& s) {
       });
   c.weather().clear();
   c.do_all_later();
-  if (!heal(c) || !all_rest(false)) return ends();
+  // A connection that was silent for long is dropped only a while after both ends hear each other again.
+  if (!heal(c, c.tick_time() * 3 / 2) || !all_rest(false)) return ends();
   c.note("finale");
   for (auto const& t : subjects) t->finale();
   if (!heal(c) || !all_rest(true)) return ends();
