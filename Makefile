@@ -2,8 +2,10 @@
 PREFIX ?= /usr/local
 SECONDS_EACH ?= 60
 SUITES ?=
+SEED ?= 1
+RUNS ?= 2000
 
-.PHONY: all deps build run test unit beam asan otp27 bench fuzz lint fmt clean install help
+.PHONY: all deps build run test unit sim beam asan otp27 bench fuzz lint fmt clean install help
 all: build
 
 help:
@@ -11,6 +13,7 @@ help:
 	@echo "make run      a small cluster, shown step by step  make fuzz    each fuzz target for SECONDS_EACH=60"
 	@echo "make test     everything that CI runs              make lint    clang-format and clang-tidy"
 	@echo "make unit     doctest units only                   make fmt     formats the sources"
+	@echo "make sim      simulated clusters, SEED=1 RUNS=2000; build/release/test/sim --seed N --trace shows one"
 	@echo "make beam     Common Test, SUITES=\"link call\"      make otp27   unpacks OTP 27 beside the machine's own"
 	@echo "make install  PREFIX=/usr/local                    make clean   removes build/ and priv/remora"
 
@@ -36,6 +39,9 @@ test: build
 
 unit: build
 	@build/release/test/unit
+
+sim: build
+	@build/release/test/sim --seed $(SEED) --runs $(RUNS)
 
 beam: build otp27
 	@test/beam/run.sh $(SUITES)

@@ -197,6 +197,8 @@ private:
   void link(process& p, etf::pid const& other);
   void unlink(process& p, etf::pid const& other);
   void exit_signal(process* from, etf::pid const& from_pid, etf::pid const& to, etf::view reason);
+  void spawn_here(process& by, etf::reference const& ref, std::string_view module, std::string_view function,
+                  etf::term const& arguments, spawn_options options);
   body spawned_body(std::string_view module, std::string_view name, etf::term const& arguments);
   void node_event(std::string_view what, etf::atom const& node);
 

@@ -275,6 +275,10 @@ etf::reference self::spawn_request(etf::atom const& peer_name, std::string_view 
   auto const option_list = etf::make(flags);
   auto const count = arguments.list()->left();
   base::check(count <= 255, "spawn_request: at most 255 arguments");
+  if (peer_name == node_->name()) {
+    node_->spawn_here(*process_, ref, module, function, etf::term(arguments), options);
+    return ref;
+  }
   process_->spawns.emplace(ref, pending_spawn{.peer = peer_name, .options = options});
   auto const status = node_->signal_to(
       peer_name.text(), process_->id, true,
@@ -289,6 +293,21 @@ etf::reference self::spawn_request(etf::atom const& peer_name, std::string_view 
                                                  etf::am("noconnection"))));
   }
   return ref;
+}
+
+// A spawn request to the own node, without the wire.
+void core::spawn_here(process& by, etf::reference const& ref, std::string_view module,
+                      std::string_view function, etf::term const& arguments, spawn_options options) {
+  auto const answer = [&](std::string_view how, auto const& what) {
+    deliver(by, etf::make(etf::tup(etf::am("spawn_reply"), ref, etf::am(how), what)));
+  };
+  if (processes_.size() >= options_.limits.processes_max) return answer("error", etf::am("system_limit"));
+  auto& child = new_process(spawned_body(module, function, arguments), by.leader,
+                            fmt::format("{}:{}/{}", module, function, arguments->list()->left()));
+  auto const pid = child.pid;
+  if (options.link) link(by, pid);
+  if (options.monitor) monitor(by, pid, ref);
+  answer("ok", pid);
 }
 
 namespace {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# test.sh: everything that says whether remora works, as `make test` and CI run it: the doctest units (Release, then
-# under ASan and UBSan together with the fuzz corpora), then Common Test against real OTP 25 and 27 nodes. Ends with
+# test.sh: everything that says whether remora works, as `make test` and CI run it: the doctest units and simulated
+# clusters (Release, then under ASan and UBSan together with the fuzz corpora), then Common Test against real OTP 25 and 27 nodes. Ends with
 # one line `N passed, N failed` over all of them.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -47,8 +47,12 @@ replay() {
 }
 
 part units units build/release/test/unit
+part sim build/release/test/sim --runs 2000 --keep-going
+part sim-repeats build/release/test/sim --runs 50 --seed 5000 --repeat
+part sim-checkers build/release/test/sim --self-test
 part asan-build make -s asan
 part asan-units units build/asan/test/unit
+part asan-sim build/asan/test/sim --runs 150 --seed 10000 --keep-going
 part fuzz-corpus replay
 part install test/support/install.sh
 part readme test/support/readme.sh

@@ -179,26 +179,44 @@ std::vector<node::connection_id> raw_peer::take_writable() {
 struct world::session {
   member* owner;
   node::connection_id id;
-  session* other = nullptr; // nullptr once it is gone
-  std::string inbox;        // on its way here
+  session* other = nullptr;                                      // nullptr once it is gone
+  std::string far = {};                                          // the name of the node at the other end
+  std::string inbox = {};                                        // on its way here
+  std::deque<std::pair<base::time_point, std::size_t>> due = {}; // when which part of it arrives
+  base::time_point end_due = {};                                 // when the end behind it does
+  bool dark = false;                                             // the end never comes
   bool open = true;
   bool blocked = false; // the pipe takes nothing more: written again when there is room
   bool hung_up = false;
   std::optional<base::time_point> last_words; // until then what waits may be written
 
-  std::string watched; // what it wrote, for the tap
-  bool frames = false; // beyond the handshake
+  std::string watched = {}; // what it wrote, for the tap
+  bool frames = false;      // beyond the handshake
+
+  // Of what is on its way, how much is here.
+  std::size_t here(base::time_point now) const {
+    std::size_t bytes = 0;
+    for (auto const& [at, size] : due) {
+      if (at > now) break;
+      bytes += size;
+    }
+    return bytes;
+  }
+  bool readable(base::time_point now) const {
+    if (!due.empty()) return due.front().first <= now;
+    return other == nullptr && !dark && end_due <= now;
+  }
 };
 
 world::world(std::uint64_t seed) : random_(seed), now_(1000s) {}
 world::~world() = default;
 
-node::core& world::add(std::string const& name, node::core_options options) {
+node::core& world::add(std::string const& name, node::core_options options, std::uint32_t creation) {
   auto m = std::make_unique<member>();
   m->name = options.name = name;
   if (options.cookie.empty()) options.cookie = "cookie";
   m->options = options;
-  m->creation = 1000 + static_cast<std::uint32_t>(members_.size());
+  m->creation = creation != 0 ? creation : 1000 + static_cast<std::uint32_t>(members_.size());
   auto& out = *m;
   members_[name] = std::move(m);
   start(out);
@@ -225,10 +243,13 @@ raw_peer& world::raw(std::string const& name, std::uint64_t flags) {
   return out;
 }
 
-void world::kill(std::string const& name) {
+void world::kill(std::string const& name, bool dark) {
   auto& m = *members_.at(name);
-  for (auto const& s : std::vector(sessions_)) // the system closes its sockets
-    if (s->owner == &m) finish(*s, false);
+  for (auto const& s : std::vector(sessions_)) { // the system closes its sockets
+    if (s->owner != &m) continue;
+    if (s->other != nullptr) s->other->dark = dark;
+    finish(*s, false);
+  }
   std::erase_if(dials_, [&](auto const& d) { return d.from == &m; });
   buried_.push_back(std::move(members_.at(name))); // processes of others may still be asked about
   members_.erase(name);
@@ -290,36 +311,56 @@ bool world::alive(etf::pid const& p) {
 
 // ---- one thing after the other
 
+bool world::can_connect(pending_dial const& d) const {
+  if (hold_dials_ || d.due > now_ || d.from->frozen) return false;
+  auto const to = members_.find(d.to);
+  if (to != members_.end() && to->second->frozen) return false;
+  return !stalled(d.from->name, d.to) && !stalled(d.to, d.from->name);
+}
+
 bool world::step() {
   for (auto const& [name, m] : members_) {
+    if (m->frozen) continue;
     if (m->core != nullptr) m->core->wake(now_);
     settle(*m);
   }
-  std::vector<std::function<void()>> can;
-  if (!hold_dials_)
-    for (std::size_t i = 0; i < dials_.size(); ++i)
-      can.emplace_back([this, i] {
-        auto d = dials_[i];
-        dials_.erase(dials_.begin() + static_cast<std::ptrdiff_t>(i));
-        connect(std::move(d));
-      });
-  for (auto const& s : sessions_) {
-    if (!s->open) continue;
-    if (s->last_words && *s->last_words <= now_) can.emplace_back([this, s] { finish(*s); });
-    if (s->blocked && s->other != nullptr && s->other->inbox.size() < socket_bytes)
-      can.emplace_back([this, s] {
-        s->blocked = false;
-        flush(*s);
-      });
-    bool const reads = !s->hung_up && s->owner->who->reading_wanted(s->id);
-    if (reads && (!s->inbox.empty() || s->other == nullptr)) can.emplace_back([this, s] { deliver(*s); });
+  using what = choice::what;
+  choices_.clear();
+  for (std::size_t i = 0; i < dials_.size(); ++i)
+    if (can_connect(dials_[i])) choices_.push_back({what::connect, i});
+  for (std::size_t i = 0; i < sessions_.size(); ++i) {
+    auto const& s = *sessions_[i];
+    if (!s.open || s.owner->frozen) continue;
+    if (s.last_words && *s.last_words <= now_) choices_.push_back({what::last_words, i});
+    if (s.blocked && s.other != nullptr && s.other->inbox.size() < socket_bytes)
+      choices_.push_back({what::unblock, i});
+    if (!s.hung_up && s.readable(now_) && s.owner->who->reading_wanted(s.id) &&
+        !stalled(s.far, s.owner->name))
+      choices_.push_back({what::deliver, i});
   }
-  if (can.empty()) // a node may have more to do than it does at once
+  if (choices_.empty()) // a node may have more to do than it does at once
     return std::any_of(members_.begin(), members_.end(), [&](auto const& m) {
-      auto const next = m.second->core != nullptr ? m.second->core->next_deadline() : std::nullopt;
+      if (m.second->core == nullptr || m.second->frozen) return false;
+      auto const next = m.second->core->next_deadline();
       return next && *next <= now_;
     });
-  can[random_.below(can.size())]();
+  ++steps_;
+  auto const next = choices_[random_.below(choices_.size())];
+  if (next.kind == what::connect) {
+    auto d = std::move(dials_[next.index]);
+    dials_.erase(dials_.begin() + static_cast<std::ptrdiff_t>(next.index));
+    connect(std::move(d));
+  } else {
+    auto const s = sessions_[next.index];
+    if (next.kind == what::last_words) {
+      finish(*s);
+    } else if (next.kind == what::unblock) {
+      s->blocked = false;
+      flush(*s);
+    } else {
+      deliver(*s);
+    }
+  }
   std::erase_if(sessions_, [](auto const& s) { return !s->open; });
   return true;
 }
@@ -334,12 +375,24 @@ void world::pass(base::duration time) {
   while (true) {
     run();
     std::optional<base::time_point> next;
-    for (auto const& [name, m] : members_) next = base::earliest(next, m->who->next_deadline());
-    for (auto const& s : sessions_)
-      if (s->open) next = base::earliest(next, s->last_words);
+    auto const later = [&](std::optional<base::time_point> at) {
+      if (at && *at > now_) next = base::earliest(next, at);
+    };
+    for (auto const& [name, m] : members_)
+      if (!m->frozen) next = base::earliest(next, m->who->next_deadline());
+    for (auto const& d : dials_) later(d.due);
+    for (auto const& s : sessions_) {
+      if (!s->open || s->owner->frozen) continue;
+      next = base::earliest(next, s->last_words);
+      if (!s->due.empty())
+        later(s->due.front().first);
+      else if (s->other == nullptr && !s->dark)
+        later(s->end_due);
+    }
     if (!next || *next > end) break;
     now_ = std::max(now_, *next);
     for (auto const& [name, m] : members_) {
+      if (m->frozen) continue;
       m->who->wake(now_);
       settle(*m);
     }
@@ -371,7 +424,9 @@ void world::settle(member& m) {
 
 void world::carry_out(member& m, node::effect& e) {
   if (auto const* const d = std::get_if<node::dial>(&e)) {
-    dials_.push_back({.from = &m, .id = d->connection, .to = d->node});
+    auto const fate = weather_ != nullptr ? weather_->dial(m.name, d->node) : weather::dial_fate();
+    dials_.push_back(
+        {.from = &m, .id = d->connection, .to = d->node, .due = now_ + fate.after, .fails = fate.fails});
   } else if (auto const* const h = std::get_if<node::hang_up>(&e)) {
     auto const s = find(m, h->connection);
     if (s == nullptr) return;
@@ -383,7 +438,7 @@ void world::carry_out(member& m, node::effect& e) {
   } else if (auto const* const r = std::get_if<node::resume_reading>(&e)) {
     m.who->read_buffered(r->connection, now_);
   } else {
-    trace_.push_back(fmt::format("{}: {}", short_name(m.name), tell(node::describe(e))));
+    note(fmt::format("{}: {}", short_name(m.name), tell(node::describe(e))));
   }
 }
 
@@ -409,17 +464,29 @@ void world::flush(session& s) {
       s.blocked = true;
       return;
     }
-    s.other->inbox += bytes;
+    if (!filter) arrive(*s.other, bytes);
     watch(s, bytes);
     s.owner->who->written(s.id, bytes.size(), now_);
   }
   if (s.open && s.hung_up && !s.blocked) finish(s);
 }
 
+// Into a pipe: behind all that is in it.
+void world::arrive(session& at, std::string_view bytes) {
+  auto when = now_;
+  if (weather_ != nullptr) when += weather_->latency(at.far, at.owner->name);
+  if (!at.due.empty()) when = std::max(when, at.due.back().first);
+  at.inbox += bytes;
+  at.due.emplace_back(when, bytes.size());
+}
+
 void world::finish(session& s, bool tell_owner) {
   if (!s.open) return;
   s.open = false;
-  if (s.other != nullptr) s.other->other = nullptr; // it reads what is on its way, and then the end
+  if (s.other != nullptr) { // it reads what is on its way, and then the end
+    if (weather_ != nullptr) s.other->end_due = now_ + weather_->latency(s.owner->name, s.far);
+    s.other->other = nullptr;
+  }
   s.other = nullptr;
   if (tell_owner) s.owner->who->closed(s.id, {}, now_);
 }
@@ -431,9 +498,16 @@ void world::deliver(session& s) {
   } else {
     auto const room = s.owner->who->input_room(s.id);
     std::size_t const count =
-        std::min({room.size(), s.inbox.size(), static_cast<std::size_t>(1 + random_.below(chunk_bytes_max))});
+        std::min({room.size(), s.here(now_), static_cast<std::size_t>(1 + random_.below(chunk_bytes_max))});
     std::memcpy(room.data(), s.inbox.data(), count);
     s.inbox.erase(0, count);
+    for (std::size_t left = count; left > 0;) {
+      auto& front = s.due.front();
+      auto const taken = std::min(left, front.second);
+      left -= taken;
+      front.second -= taken;
+      if (front.second == 0) s.due.pop_front();
+    }
     s.owner->who->received(s.id, count, now_);
   }
   settle(*s.owner);
@@ -442,17 +516,17 @@ void world::deliver(session& s) {
 void world::connect(pending_dial d) {
   auto const challenge = [&] { return static_cast<std::uint32_t>(random_.next()); };
   auto const target = members_.find(d.to);
-  if (target == members_.end() || unreachable_.contains(d.to)) {
+  if (target == members_.end() || unreachable_.contains(d.to) || d.fails) {
     d.from->who->dial_failed(d.id, "nobody is there", now_);
     return settle(*d.from);
   }
   auto& to = *target->second;
   auto const theirs = to.who->accepted(challenge(), now_);
-  auto const ours = std::make_shared<session>(session{.owner = d.from, .id = d.id});
+  auto const ours = std::make_shared<session>(session{.owner = d.from, .id = d.id, .far = d.to});
   d.from->who->dialled(d.id, challenge(), now_);
   if (d.from->who->connection(d.id) != nullptr) sessions_.push_back(ours);
   if (theirs != 0) {
-    auto const there = std::make_shared<session>(session{.owner = &to, .id = theirs});
+    auto const there = std::make_shared<session>(session{.owner = &to, .id = theirs, .far = d.from->name});
     sessions_.push_back(there);
     if (d.from->who->connection(d.id) != nullptr) {
       ours->other = there.get();
@@ -466,11 +540,33 @@ void world::connect(pending_dial d) {
 void world::cut(std::string const& a, std::string const& b) {
   for (auto const& s : std::vector(sessions_)) {
     if (!s->open || s->other == nullptr || s->owner->name != a || s->other->owner->name != b) continue;
-    s->inbox.clear();
-    s->other->inbox.clear();
+    for (auto* const end : {s.get(), s->other}) {
+      end->inbox.clear();
+      end->due.clear();
+      end->end_due = now_;
+    }
     s->other->other = nullptr;
     s->other = nullptr;
   }
+}
+
+void world::stall(std::string const& from, std::string const& to, bool on) {
+  if (on)
+    stalled_.emplace(from, to);
+  else
+    stalled_.erase({from, to});
+}
+
+bool world::stalled(std::string const& from, std::string const& to) const {
+  return !stalled_.empty() && stalled_.contains({from, to});
+}
+
+void world::freeze(std::string const& name, bool on) { members_.at(name)->frozen = on; }
+
+std::size_t world::connections_between(std::string const& a, std::string const& b) const {
+  return static_cast<std::size_t>(std::count_if(sessions_.begin(), sessions_.end(), [&](auto const& s) {
+    return s->open && ((s->owner->name == a && s->far == b) || (s->owner->name == b && s->far == a));
+  }));
 }
 
 void world::unreachable(std::string const& name, bool on) {
@@ -490,9 +586,8 @@ std::string world::tell(std::string line) const {
   for (auto const& [pid, name] : labels_) replace_all(line, pid, name);
   for (auto at = line.find("#Ref<"); at != std::string::npos; at = line.find("#Ref<")) {
     auto const ref = line.substr(at, line.find('>', at) + 1 - at);
-    auto known = std::find(references_.begin(), references_.end(), ref);
-    if (known == references_.end()) known = references_.insert(references_.end(), ref);
-    line.replace(at, ref.size(), fmt::format("R{}", known - references_.begin() + 1));
+    auto const known = references_.emplace(ref, references_.size() + 1).first;
+    line.replace(at, ref.size(), fmt::format("R{}", known->second));
   }
   return line;
 }
@@ -509,13 +604,35 @@ void world::watch(session& from, std::string_view bytes) {
     std::size_t const size =
         from.frames ? base::load_be<std::uint32_t>(data) : base::load_be<std::uint16_t>(data);
     if (from.watched.size() < head + size) return;
-    trace_frame(from, std::string_view(from.watched).substr(head, size));
+    auto const whole = from.watched.substr(0, head + size);
     from.watched.erase(0, head + size);
+    auto const body = std::string_view(whole).substr(head);
+    auto const copies = filter && from.frames ? copies_of(from, body) : 1;
+    trace_frame(from, body);
+    if (filter)
+      for (std::size_t i = 0; i < copies; ++i) arrive(*from.other, whole);
   }
+}
+
+std::size_t world::copies_of(session const& from, std::string_view body) const {
+  if (body.size() <= 3 || body.substr(0, 2) != "\x83\x44" || body[2] != 0) return 1;
+  auto const terms = base::as_bytes(body).subspan(3);
+  auto const control = terms.first(etf::term_size(terms.data()));
+  return filter(from.owner->name, from.far, etf::view(control), etf::view(terms.subspan(control.size())));
+}
+
+void world::note(std::string line) {
+  if (stamp_) {
+    auto const t =
+        std::chrono::duration_cast<std::chrono::microseconds>(now_ - base::time_point(1000s)).count();
+    line = fmt::format("{}.{:06} {}", t / 1'000'000, t % 1'000'000, line);
+  }
+  trace_.push_back(std::move(line));
 }
 
 void world::trace_frame(session& from, std::string_view body) {
   auto const to = from.other->owner;
+  if (from.frames && quiet_ && !tap_ && to->raw == nullptr) return;
   std::string line;
   if (!from.frames) {
     char const tag = body[0];
@@ -538,8 +655,7 @@ void world::trace_frame(session& from, std::string_view body) {
     line = fmt::format("{} bytes", body.size());
   }
   if (to->raw != nullptr && from.frames && !(line == "r" || line == "a")) to->raw->log.push_back(line);
-  if (tap_)
-    trace_.push_back(fmt::format("{}->{} {}", short_name(from.owner->name), short_name(to->name), line));
+  if (tap_) note(fmt::format("{}->{} {}", short_name(from.owner->name), short_name(to->name), line));
 }
 
 } // namespace remora::test

@@ -10,6 +10,9 @@
 //   CHECK(w.log(p) == lines{"hello"});
 //
 // raw() adds a peer that speaks the protocol but has no processes: it sends what a test tells it to.
+//
+// Without weather all that is written arrives at once, in any order between pipes. The simulator (test/sim)
+// sets one: then bytes take their time, dials fail, and pairs of nodes cannot hear each other.
 #pragma once
 
 #include "base/random.hpp"
@@ -17,6 +20,7 @@
 #include "dist/flags.hpp"
 #include "node/core.hpp"
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -106,6 +110,19 @@ private:
   std::vector<node::effect> effects_;
 };
 
+// What the network is like, drawn by whoever owns it.
+class weather {
+public:
+  virtual ~weather() = default;
+  // Of the next piece of bytes; within a pipe nothing overtakes.
+  virtual base::duration latency(std::string const& from, std::string const& to) = 0;
+  struct dial_fate {
+    base::duration after{};
+    bool fails = false;
+  };
+  virtual dial_fate dial(std::string const& from, std::string const& to) = 0;
+};
+
 class world {
 public:
   explicit world(std::uint64_t seed = 1);
@@ -114,11 +131,13 @@ public:
   ~world();
 
   // Options that are not set here are the node's own; name, cookie, seed and creation are filled in.
-  node::core& add(std::string const& name, node::core_options options = {});
+  node::core& add(std::string const& name, node::core_options options = {}, std::uint32_t creation = 0);
   node::core& restart(std::string const& name); // killed without a word, and there again with a new creation
-  void kill(std::string const& name);
+  // Its connections end; dark: nobody is told, as when a machine loses its power.
+  void kill(std::string const& name, bool dark = false);
   raw_peer& raw(std::string const& name, std::uint64_t flags = dist::flag::ours);
   node::core& at(std::string const& name);
+  bool exists(std::string const& name) const { return members_.contains(name); }
 
   // A process that keeps the text of all it gets. It traps exits if told to.
   etf::pid probe(node::core& n, std::string_view name = {}, bool trap_exit = true);
@@ -129,6 +148,7 @@ public:
   etf::pid spawn(node::core& n, node::body body, std::string_view name = {});
 
   bool step(); // one thing; false when nothing can move
+  std::uint64_t steps() const { return steps_; }
   void run();
   void pass(base::duration time); // with all that happens meanwhile
   base::time_point now() const { return now_; }
@@ -138,12 +158,26 @@ public:
            std::string const& b); // every connection between them ends, at once and for both
   void unreachable(std::string const& name, bool on = true); // nobody can dial it
   void hold_dials(bool on) { hold_dials_ = on; }             // what is dialled neither succeeds nor fails
-  std::size_t socket_bytes = 1U << 20U;                      // what a pipe takes before its reader reads
-  std::size_t chunk_bytes_max = 1U << 16U;                   // of one read or write
+  void set_weather(weather* w) { weather_ = w; }
+  void stall(std::string const& from, std::string const& to,
+             bool on);                           // nothing gets through in this direction
+  void freeze(std::string const& name, bool on); // neither reads, writes nor sees time
+  std::size_t connections_between(std::string const& a, std::string const& b) const; // open ends
+  // Sees each signal before it is on its way: how many copies of it arrive. Set it before there are nodes.
+  std::function<std::size_t(std::string const& from, std::string const& to, etf::view control,
+                            etf::view payload)>
+      filter;
+  std::size_t socket_bytes = 1U << 20U;    // what a pipe takes before its reader reads
+  std::size_t chunk_bytes_max = 1U << 16U; // of one read or write
 
   // What happened, as text: effects that tell ("a: up b@h"), and with tap(true) all frames ("a->b {1,..}").
   lines take_trace() { return std::exchange(trace_, {}); }
   void tap(bool on) { tap_ = on; }
+  void quiet(bool on) {
+    quiet_ = on;
+  } // frames that nobody looks at are not printed, nor their references named
+  void stamp(bool on) { stamp_ = on; }             // each line begins with the time
+  void note(std::string line);                     // into the trace
   void label(etf::pid const& p, std::string name); // how it is called in traces and logs
   std::string text(etf::view v) const;
 
@@ -156,11 +190,19 @@ private:
     node::core* core = nullptr;
     raw_peer* raw = nullptr;
     std::uint32_t creation = 0;
+    bool frozen = false;
   };
   struct pending_dial {
     member* from;
     node::connection_id id;
     std::string to;
+    base::time_point due;
+    bool fails = false;
+  };
+  struct choice { // what can happen next
+    enum class what : std::uint8_t { connect, last_words, unblock, deliver };
+    what kind;
+    std::size_t index;
   };
   using session_ptr = std::shared_ptr<session>;
 
@@ -172,24 +214,34 @@ private:
   void deliver(session& s);
   void connect(pending_dial d);
   session_ptr find(member const& m, node::connection_id id);
+  bool can_connect(pending_dial const& d) const;
+  bool stalled(std::string const& from, std::string const& to) const;
+  void arrive(session& at, std::string_view bytes);
   void watch(session& from, std::string_view bytes);
   void trace_frame(session& from, std::string_view body);
+  std::size_t copies_of(session const& from, std::string_view body) const;
   std::string tell(std::string line) const;
   static std::string short_name(std::string const& name) { return name.substr(0, name.find('@')); }
 
   base::random random_;
   base::time_point now_;
+  std::uint64_t steps_ = 0;
   std::map<std::string, std::unique_ptr<member>> members_;
   std::vector<std::unique_ptr<member>> buried_;
   std::vector<session_ptr> sessions_;
   std::vector<pending_dial> dials_;
   std::set<std::string> unreachable_;
   bool hold_dials_ = false;
+  weather* weather_ = nullptr;
+  std::set<std::pair<std::string, std::string>> stalled_;
+  std::vector<choice> choices_;
   bool tap_ = false;
+  bool stamp_ = false;
+  bool quiet_ = false;
   lines trace_;
   std::map<std::string, lines> logs_;
   std::vector<std::pair<std::string, std::string>> labels_;
-  mutable std::vector<std::string> references_; // in the order of their appearance: R1, R2..
+  mutable std::map<std::string, std::size_t> references_; // in the order of their appearance: R1, R2..
 };
 
 } // namespace remora::test

@@ -9,6 +9,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <set>
+
 using namespace remora;
 using namespace remora::test;
 using namespace std::chrono_literals;
@@ -201,6 +203,35 @@ TEST_CASE("rpc: what each end of the function looks like") {
   s.w.cut("a@h", "b@h");
   s.w.run();
   s.check_clean();
+}
+
+TEST_CASE("rpc and spawn: on the own node they work as on any other") {
+  calls s;
+  s.a.functions().add("m", "add", [](std::int64_t x, std::int64_t y) { return x + y; });
+  s.a.functions().add("m", "die", 0, [](node::self me, etf::term) -> node::task<etf::term> {
+    me.exit(t("bye"));
+    co_return t("never");
+  });
+  s.a.functions().add("m", "sleep", 0, [](node::self me, etf::term) -> node::task<etf::term> {
+    co_await me.sleep(60s);
+    co_return t("slept");
+  });
+  CHECK(s.rpc("a@h", "m", "add", "[1,2]") == "3");
+  s.check_clean();
+  CHECK(s.rpc("a@h", "nomod", "nof", "[1]") == "failed: {error,{exception,undef,[{nomod,nof,[1],[]}]}}");
+  CHECK(s.rpc("a@h", "m", "sleep", "[]", 5s) == "failed: {error,{erpc,timeout}}");
+  s.check_clean();
+  auto const p = s.w.probe(s.a);
+  auto const ref =
+      s.w.as(p).spawn_request(etf::atom("a@h"), "m", "die", t("[]"), {.link = true, .monitor = true});
+  s.w.run();
+  auto const& log = s.w.log(p);
+  REQUIRE(log.size() == 3);
+  CHECK(log[0].starts_with("{spawn_reply,R1,ok,#Pid<a@h."));
+  std::set<std::string> const ends(log.begin() + 1, log.end());
+  auto const child = log[0].substr(19, log[0].size() - 20);
+  CHECK(ends == std::set<std::string>{"{'EXIT'," + child + ",bye}", "{'DOWN',R1,process," + child + ",bye}"});
+  static_cast<void>(ref);
 }
 
 TEST_CASE("rpc: a timeout before the node answered at all leaves nothing, neither there nor here") {
