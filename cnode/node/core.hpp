@@ -165,6 +165,7 @@ private:
   void on(peer& from, dist::alias_send const& m, etf::term const& payload, connection_id via);
   void on(peer& from, dist::unlink_id const& m, etf::term const& payload, connection_id via);
   void on(peer& from, dist::unlink_id_ack const& m, etf::term const& payload, connection_id via);
+  void fan_out(peer& from, etf::term const& payload, connection_id via);
   process* local(etf::view pid); // of this incarnation and alive
   bool sent_by(peer const& from, etf::view pid) const;
   void violation(connection_id id, std::string_view what);

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +42,11 @@ struct exit_process {
 
 using etf::as_destination;
 using etf::destination;
+
+// Between remora nodes a message to this name is not for a process: `here` says that its sender takes {Pids,
+// Message} by it, and that is a message for each of the pids. To an OTP node the name is nobody, and `here`
+// is dropped; it is never sent more.
+inline constexpr std::string_view fan_out_name = "remora_fan_out";
 
 enum class send_status : std::uint8_t {
   sent,
@@ -98,6 +104,10 @@ public:
   // without a word, as on OTP: a process or name that is not there is no error.
   // Without `dial` (OTP's noconnect) it is dropped where there is no connection.
   send_status send(destination const& to, etf::term const& message, bool dial = true);
+  // The same message to several processes of one node: in one frame where that node is a remora that has said
+  // it takes them so (fan_out_name), else one by one. In order with all else that this process sends to each
+  // of them.
+  send_status send_each(std::span<etf::pid const> to, etf::term const& message);
   class writable_awaiter;
   writable_awaiter writable(etf::atom const& peer); // until it is not busy, or not connected
   task<bool> connect(etf::atom peer);               // dials if need be; false when there is no connection

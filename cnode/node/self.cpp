@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace remora::node {
 
 etf::pid const& self::pid() const { return process_->pid; }
@@ -155,6 +157,23 @@ send_status self::send(destination const& to, etf::term const& message, bool dia
         send_control(b, p, process_->pid, *to.pid);
       },
       message);
+}
+
+send_status self::send_each(std::span<etf::pid const> to, etf::term const& message) {
+  auto const* const p = to.size() > 1 ? node_->find_peer(to[0].node.text()) : nullptr;
+  if (p == nullptr || !p->fans_out) {
+    auto out = send_status::sent;
+    for (auto const& pid : to) out = std::max(out, send(pid, message));
+    return out;
+  }
+  etf::builder head;
+  head.tuple(2).list(to.size());
+  for (auto const& pid : to) head.pid(pid);
+  head.nil();
+  return node_->signal_to(
+      p->name.text(), process_->id, false,
+      [&](etf::builder& b, peer const&) { dist::write::reg_send(b, process_->pid, fan_out_name); },
+      dist::payload{base::blob(std::move(head.raw())), message.bytes()});
 }
 
 send_status self::cast(destination const& to, etf::view request) {

@@ -59,8 +59,20 @@ void core::on(peer& /*from*/, dist::send const& m, etf::term const& payload, con
   if (auto* const p = local(m.to)) deliver(*p, payload, via);
 }
 
-void core::on(peer& /*from*/, dist::reg_send const& m, etf::term const& payload, connection_id via) {
+void core::on(peer& from, dist::reg_send const& m, etf::term const& payload, connection_id via) {
+  if (m.name.is_atom(fan_out_name)) return fan_out(from, payload, via);
   if (auto* const p = find_registered(*m.name.atom_text())) deliver(*p, payload, via);
+}
+
+// Here and now, not by a process of its own: what the same sender sends behind it must not overtake.
+void core::fan_out(peer& from, etf::term const& payload, connection_id via) {
+  if (payload->is_atom("here")) from.fans_out = true;
+  auto const pair = payload->tuple<2>();
+  auto pids = pair ? (*pair)[0].list() : std::nullopt;
+  if (!pids) return;
+  etf::term const message((*pair)[1]); // shared by all that get it
+  while (auto const pid = pids->next())
+    if (auto* const p = local(*pid)) deliver(*p, message, via);
 }
 
 void core::on(peer& /*from*/, dist::alias_send const& m, etf::term const& payload, connection_id via) {

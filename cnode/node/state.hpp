@@ -133,6 +133,7 @@ struct peer {
   carrier* wire = nullptr;                  // the same, while up
   std::optional<base::time_point> deadline; // unless up
   bool hidden = false;
+  bool fans_out = false; // it has said that it takes messages by fan_out_name
   std::uint32_t creation = 0;
   std::uint64_t flags = 0;
   std::deque<queued> queue; // unless up

@@ -51,8 +51,10 @@ public:
     scope_->handle(event, me_->node().now(), out_);
     carry_out();
   }
-  outcome join(etf::view group, std::span<etf::pid const> who, bool list) {
+  outcome join(etf::view group, std::span<etf::pid const> who, bool list,
+               std::function<void()> const& accepted) {
     auto const done = scope_->join(group, who, list, out_);
+    if (accepted && done == pg::joined::ok) accepted();
     carry_out();
     return done == pg::joined::ok ? outcome::ok : outcome::limit;
   }
@@ -154,7 +156,8 @@ groups::outcome groups::shared::start(std::string_view name) {
   return outcome::ok;
 }
 
-// Starts again what was killed. A scope that was stopped is not in the table any more.
+// Starts again what was killed, and tells other remora nodes that a broadcast may come in one frame. A scope
+// that was stopped is not in the table any more.
 class groups::supervisor : public node::server {
 public:
   explicit supervisor(std::weak_ptr<shared> all) : all_(std::move(all)) {}
@@ -163,11 +166,15 @@ public:
     auto const all = all_.lock();
     if (!all) return;
     all->supervisor.emplace(me);
+    me.monitor_nodes(true);
+    for (auto const& name : me.node().peers(true, false)) announce(me, name);
     for (auto const& [name, r] : all->scopes)
       if (all->find(name) != nullptr) all->watch(r);
   }
   answer handle_call(node::self, node::caller const&, etf::view) override { return std::nullopt; }
-  void handle_info(node::self, etf::view message) override {
+  void handle_info(node::self me, etf::view message) override {
+    if (auto const pair = message.tuple<2>(); pair && (*pair)[0].is_atom("nodeup"))
+      if (auto const name = (*pair)[1].atom_text()) return announce(me, *name);
     auto const all = all_.lock();
     auto const down = message.tuple<5>();
     if (!all || !down || !(*down)[0].is_atom("DOWN")) return;
@@ -176,6 +183,10 @@ public:
   }
 
 private:
+  static void announce(node::self me, std::string_view name) {
+    me.send(node::destination(node::fan_out_name, name), etf::make(etf::am("here")), false);
+  }
+
   std::weak_ptr<shared> all_;
 };
 
@@ -207,12 +218,12 @@ std::vector<std::string> groups::scopes() const {
 }
 
 groups::outcome groups::join(std::string_view scope, etf::view group, etf::pid const& who) {
-  auto* const p = all_->find(scope);
-  return p != nullptr ? p->join(group, {&who, 1}, false) : outcome::no_scope;
+  return join(scope, group, {&who, 1}, {}, false);
 }
-groups::outcome groups::join(std::string_view scope, etf::view group, std::span<etf::pid const> who) {
+groups::outcome groups::join(std::string_view scope, etf::view group, std::span<etf::pid const> who,
+                             std::function<void()> const& accepted, bool list) {
   auto* const p = all_->find(scope);
-  return p != nullptr ? p->join(group, who, true) : outcome::no_scope;
+  return p != nullptr ? p->join(group, who, list, accepted) : outcome::no_scope;
 }
 groups::outcome groups::leave(std::string_view scope, etf::view group, etf::pid const& who) {
   auto* const p = all_->find(scope);
@@ -241,7 +252,13 @@ std::optional<std::size_t> groups::broadcast(node::self me, std::string_view sco
   auto const* const s = find(scope);
   if (s == nullptr) return std::nullopt;
   auto const members = to == whom::all ? s->members(group) : s->local_members(group);
-  for (auto const& pid : members) me.send(pid, message);
+  boost::unordered_flat_map<std::string_view, std::vector<etf::pid>> elsewhere;
+  for (auto const& pid : members)
+    if (pid.node == me.node().name())
+      me.send(pid, message);
+    else
+      elsewhere[pid.node.text()].push_back(pid);
+  for (auto const& [node, pids] : elsewhere) me.send_each(pids, message);
   return members.size();
 }
 

@@ -14,6 +14,7 @@
 #include "pg/scope.hpp"
 #include "services/door.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -47,7 +48,10 @@ public:
 
   // pg:join/3 and leave/3. A pid may be of any node: it is watched, and left for at its end.
   outcome join(std::string_view scope, etf::view group, etf::pid const& who);
-  outcome join(std::string_view scope, etf::view group, std::span<etf::pid const> who);
+  // `accepted` runs when it is done here, before other nodes are told: so that an answer need not wait for
+  // them.
+  outcome join(std::string_view scope, etf::view group, std::span<etf::pid const> who,
+               std::function<void()> const& accepted = {}, bool list = true);
   outcome leave(std::string_view scope, etf::view group, etf::pid const& who);
   outcome leave(std::string_view scope, etf::view group, std::span<etf::pid const> who);
 
@@ -59,7 +63,8 @@ public:
   pg::scope const* find(std::string_view scope) const;
 
   // `me` sends to every member, or to those joined here: how many sends that were; nullopt without the scope.
-  // The message is encoded once. What one process broadcasts and sends reaches each member in that order.
+  // The message is encoded once; to other remora nodes goes one frame for all of their members. What one
+  // process broadcasts and sends reaches each member in that order.
   std::optional<std::size_t> broadcast(node::self me, std::string_view scope, etf::view group,
                                        etf::term const& message, whom to = whom::all);
 

@@ -76,11 +76,17 @@ std::optional<etf::pid> calling_pid(node::caller const& from) {
 }
 
 void add_requests(door& requests, groups g) {
-  on<4>(requests, "join", [g](auto, auto&, std::string_view scope, auto const& all) mutable -> answer {
-    return with_pids(
-        all[3], all[1], [&](auto const& pid) { return g.join(scope, all[2], pid); },
-        [&](auto const& pids) { return g.join(scope, all[2], pids); });
-  });
+  // Answered before other nodes are told: the caller need not wait while that is written.
+  on<4>(requests, "join",
+        [g](node::self me, node::caller const& from, std::string_view scope,
+            auto const& all) mutable -> answer {
+          auto const one = all[3].as_pid();
+          auto const pids = pg::read_pids(all[3]);
+          if (!pids) return error("badarg");
+          auto const ok = [&] { me.reply(from, make(am("ok"))); };
+          auto const done = g.join(scope, all[2], *pids, ok, !one);
+          return done == outcome::ok ? std::nullopt : answer(told(done, all[1]));
+        });
   on<4>(requests, "leave", [g](auto, auto&, std::string_view scope, auto const& all) mutable -> answer {
     return with_pids(
         all[3], all[1], [&](auto const& pid) { return g.leave(scope, all[2], pid); },

@@ -500,7 +500,7 @@ command_line(Config) ->
 %% ---- speed -----------------------------------------------------------------------------------------------
 
 %% 10,000 memberships, each a group of its own, told to an OTP node that had no such scope: from us and from an OTP
-%% node, in turns. The bound here is loose; the figures are in the log.
+%% node, in turns. The bound here only refuses what grows with the square; the figures are in the log.
 many_memberships(Config) ->
     connect_all(Config),
     Count = 10_000,
@@ -520,15 +520,21 @@ many_memberships(Config) ->
     [Us, They] = [median([element(N, T) || T <- Times]) || N <- [1, 2]],
     ct:pal("~p memberships: joined in ~p us (by pg:join ~p us); synced in ~p us, BEAM to BEAM ~p us: ~.2fx",
            [Count, JoinOurs, JoinTheirs, Us, They, Us / They]),
-    ?assert(Us < 2 * They).
+    ?assert(Us < 5 * They).
 
+%% With nobody to tell, and with four other nodes that each hear of every join. A bound that only refuses the absurd:
+%% on a busy machine the figures in the log say more.
 join_latency(Config) ->
     connect_all(Config),
     #{node := Node} = nut(Config),
     A = native(Config, nut(Config)),
-    {Join, Call} = rcall(driver(Config), ?MODULE, time_joins, [Node, A, 3_000]),
-    ct:pal("join through the door p50 ~p us, plain gen call p50 ~p us: ~.2fx", [Join, Call, Join / Call]),
-    ?assert(Join < 4 * Call).
+    Alone = remora_ct:unique("scope"),
+    ok = door(Config, nut(Config), {start_scope, Alone}),
+    [begin
+         {Join, Call} = rcall(driver(Config), ?MODULE, time_joins, [Node, Scope, A, 3_000]),
+         ct:pal("join through the door, ~s: p50 ~p us, plain gen call p50 ~p us: ~.2fx", [What, Join, Call, Join / Call]),
+         ?assert(Join < 20 * Call)
+     end || {What, Scope} <- [{"nobody to tell", Alone}, {"four nodes to tell", pg}]].
 
 %% ---- on the nodes ----------------------------------------------------------------------------------------
 
@@ -642,11 +648,12 @@ synced(Scope, Count) ->
         _ -> erlang:yield(), synced(Scope, Count)
     end.
 
-time_joins(Node, Pid, Count) ->
+time_joins(Node, Scope, Pid, Count) ->
     Each = fun(F) -> Start = erlang:monotonic_time(), F(), (erlang:monotonic_time() - Start) div 1000 end,
-    Both = [{Each(fun() -> ok = gen_server:call({remora, Node}, {join, pg, {g, N rem 100}, Pid}) end),
-             Each(fun() -> x = gen_server:call({echo, Node}, {echo, x}) end)} || N <- lists:seq(1, Count)],
-    {median([J || {J, _} <- Both]), median([C || {_, C} <- Both])}.
+    %% Each in blocks of its own: what a join still has to tell others would else fall into the next call.
+    Joins = [Each(fun() -> ok = gen_server:call({remora, Node}, {join, Scope, {g, N rem 100}, Pid}) end) || N <- lists:seq(1, Count)],
+    Calls = [Each(fun() -> x = gen_server:call({echo, Node}, {echo, x}) end) || _ <- lists:seq(1, Count)],
+    {median(Joins), median(Calls)}.
 
 median(List) -> lists:nth((length(List) + 1) div 2, lists:sort(List)).
 

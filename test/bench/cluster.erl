@@ -41,7 +41,7 @@ connect_all([First | Rest] = All) ->
     [remora_ct:wait_until(fun() -> knows(N, length(All) - 1) end, 60_000) || N <- Beams],
     ok.
 
-knows(Node, Count) -> length(remora_ct:rcall(Node, global, get_known, [])) =:= Count.
+knows(Node, Count) -> length(remora_ct:rcall(Node, gen_server, call, [global_name_server, get_known])) =:= Count.
 
 %% ---- names --------------------------------------------------------------------------------------------------
 

@@ -223,3 +223,39 @@ TEST_CASE("groups: a broadcast reaches each membership, in order with what else 
   CHECK(s.w.log(p) == lines{"one"});
   CHECK(s.w.log(q) == lines{"one", "one", "two"});
 }
+
+// One frame for all members of another remora node; to an OTP node (r) one for each, and nothing that it
+// cannot know.
+TEST_CASE("groups: a broadcast is one frame for each remora node, and its order holds against plain sends") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    CAPTURE(seed);
+    cluster s(seed);
+    auto& r = s.w.raw("r@h");
+    r.dial("c@h");
+    s.w.run();
+    auto const q1 = s.process("b@h");
+    auto const q2 = s.process("b@h");
+    auto const sender = s.process("c@h");
+    etf::pid const otp{.node = etf::atom("r@h"), .id = 1, .serial = 0, .creation = 50};
+    etf::pid const otp2{.node = etf::atom("r@h"), .id = 2, .serial = 0, .creation = 50};
+    s.at("b@h").join("pg", t("g"), std::vector{q1, q2, q2});
+    s.at("c@h").join("pg", t("g"), std::vector{otp, otp2});
+    s.w.run();
+    r.log.clear();
+    auto const before = s.w.at("b@h").counts().signals_in;
+    auto me = s.w.as(sender);
+    lines wanted;
+    for (int i = 0; i < 6; ++i) {
+      CHECK(s.at("c@h").broadcast(me, "pg", t("g"), etf::make(3 * i)) == 5U);
+      me.send(q1, etf::make(3 * i + 1));
+      wanted.push_back(std::to_string(3 * i));
+      wanted.push_back(std::to_string(3 * i + 1));
+    }
+    s.w.run();
+    CHECK(s.w.log(q1) == wanted);
+    CHECK(s.w.log(q2).size() == 12);
+    CHECK(s.w.at("b@h").counts().signals_in - before == 12); // six broadcasts and six sends
+    CHECK(r.log.size() == 12);
+    for (auto const& line : r.log) CHECK(line.starts_with("{22,"));
+  }
+}

@@ -1,0 +1,273 @@
+%% global_SUITE: OTP's `global' with native members (protocol 7 and 11; checklist lines "global join", "register",
+%% "clash" and "POP"). Each case starts its own cluster: three OTP nodes of the group's releases and two native
+%% ones, under the names that the claim needs; what is random is drawn anew in each of its rounds.
+-module(global_SUITE).
+-define(NO_NUT, true).
+-include("suite.hrl").
+
+cases() ->
+    [alone_with_one, as_third, as_entry, five_at_once, registered_from_every_node, concurrent_registrations,
+     death_clears_names, node_death_clears_names, user_locks, clash_smaller, clash_greater, cut_between_two, halt,
+     frozen_member].
+
+peers() -> [].
+
+-define(WAIT, 30_000).
+
+%% ---- joining ---------------------------------------------------------------------------------------
+
+alone_with_one(Config) ->
+    cluster(Config, [a], [n], fun(#{a := A, n := N}) ->
+        yes = register_at(A, foo),
+        connect(A, N),
+        joined([A, N]),
+        same_names([A, N], [foo])
+    end).
+
+as_third(Config) ->
+    repeat(3, fun() -> cluster(Config, [a, b], [n], fun(#{a := A, b := B, n := N}) ->
+        connect(A, B),
+        joined([A, B]),
+        yes = register_at(B, foo),
+        connect(A, N),
+        joined([A, B, N]),
+        same_names([A, B, N], [foo])
+    end) end).
+
+as_entry(Config) ->
+    repeat(3, fun() -> cluster(Config, [a, b], [n], fun(#{a := A, b := B, n := N}) ->
+        connect(A, N),
+        joined([A, N]),
+        yes = register_at(N, native),
+        connect(B, N),
+        joined([A, B, N]),
+        same_names([A, B, N], [native])
+    end) end).
+
+%% Three OTP nodes and two native ones, each pinging a random one at once.
+five_at_once(Config) ->
+    repeat(3, fun() -> cluster(Config, [a, b, c], [n, m], fun(#{a := A, b := B, c := C, n := N, m := M}) ->
+        [yes = register_at(X, Name) || {X, Name} <- [{A, of_a}, {B, of_b}, {C, of_c}, {N, of_n}, {M, of_m}]],
+        All = [A, B, C, N, M],
+        Jobs = shuffle([{P, X} || {P, X} <- [{A, B}, {B, C}, {A, N}, {C, M}]]),
+        pmap(fun({P, X}) -> connect(P, X) end, Jobs),
+        joined(All),
+        same_names(All, [of_a, of_b, of_c, of_m, of_n])
+    end) end).
+
+%% ---- registering -----------------------------------------------------------------------------------
+
+registered_from_every_node(Config) ->
+    five(Config, fun(All) ->
+        [begin
+             Name = list_to_atom("of_" ++ atom_to_list(maps:get(node, X))),
+             yes = register_at(X, Name),
+             same_names(All, [Name]),
+             [no = register_at(Y, Name) || Y <- All],
+             ok = unregister_at(X, Name),
+             same_names(All, [])
+         end || X <- All]
+    end).
+
+%% Every node tries every name at once: each name is registered by exactly one.
+concurrent_registrations(Config) ->
+    five(Config, fun(All) ->
+        Names = [list_to_atom("n" ++ integer_to_list(I)) || I <- lists:seq(1, 6)],
+        Said = pmap(fun({X, Name}) -> {Name, register_at(X, Name)} end, shuffle([{X, N} || X <- All, N <- Names])),
+        [?assertEqual(1, length([yes || {N, yes} <- Said, N =:= Name])) || Name <- Names],
+        same_names(All, Names),
+        no_locks(All)
+    end).
+
+death_clears_names(Config) ->
+    five(Config, fun([A | _] = All) ->
+        [begin
+             yes = register_at(X, foo),
+             same_names(All, [foo]),
+             Pid = whereis_at(A, foo),
+             rcall(A, erlang, exit, [Pid, kill]),
+             same_names(All, [])
+         end || X <- All]
+    end).
+
+node_death_clears_names(Config) ->
+    five(Config, fun([A, B, C, N, M]) ->
+        yes = register_at(M, of_m),
+        yes = register_at(C, of_c),
+        same_names([A, B, N], [of_c, of_m]),
+        remora_ct:kill(M),
+        same_names([A, B, C, N], [of_c]),
+        remora_ct:kill(C),
+        same_names([A, B, N], []),
+        joined([A, B, N])
+    end).
+
+user_locks(Config) ->
+    five(Config, fun([A, B | _] = All) ->
+        Holder = rcall(A, erlang, spawn, [timer, sleep, [infinity]]),
+        true = run(A, fun() -> global:set_lock({res, me}) end),
+        no_locks(All), % its process has ended
+        true = run(B, fun() -> global:trans({res, me}, fun() -> true end) end),
+        rcall(A, erlang, exit, [Holder, kill]),
+        no_locks(All)
+    end).
+
+%% ---- clashes ---------------------------------------------------------------------------------------
+
+%% The native node's name is smaller than the OTP node's and decides, or greater, and hears.
+clash_smaller(Config) -> clashes(Config, a_native, z_otp).
+clash_greater(Config) -> clashes(Config, z_native, a_otp).
+
+clashes(Config, Native, Otp) ->
+    [cluster(Config, [Otp], [Native], fun(Cluster) ->
+         #{Otp := O, Native := N} = Cluster,
+         yes = door(N, {register_name, foo, spawn_echo(N), Method}),
+         yes = run(O, fun() ->
+             P = spawn(fun() -> receive {global_name_conflict, _} -> ok; {global_name_conflict, _, _} -> ok end,
+                                receive stop -> ok end end),
+             global:register_name(foo, P, method(Method))
+         end),
+         connect(O, N),
+         joined([O, N]),
+         Left = case Method of notify_all -> []; _ -> [foo] end,
+         same_names([O, N], Left)
+     end) || Method <- [random_exit, random_notify, notify_all]].
+
+method(random_exit) -> fun global:random_exit_name/3;
+method(random_notify) -> fun global:random_notify_name/3;
+method(notify_all) -> fun global:notify_all_name/3.
+
+%% ---- partitions ------------------------------------------------------------------------------------
+
+cut_between_two(Config) ->
+    cluster(Config, [a, b], [n, m], fun(#{a := A, b := B, n := N, m := M}) ->
+        connect(A, B), connect(A, N), connect(A, M),
+        All = [A, B, N, M],
+        joined(All),
+        true = rcall(A, erlang, disconnect_node, [maps:get(node, N)]),
+        %% everybody drops both
+        wait_until(fun() -> known(A) =:= [] andalso known(N) =:= [] end, ?WAIT),
+        joined([B, M]),
+        connect(A, B), connect(A, N),
+        joined(All)
+    end).
+
+halt(Config) ->
+    five(Config, fun([A, B, C, N, M]) ->
+        remora_ct:stop(C),
+        joined([A, B, N, M]),
+        0 = remora_ct:stop(M),
+        joined([A, B, N])
+    end).
+
+frozen_member(Config) ->
+    cluster(Config, [a, b], [n], fun(#{a := A, b := B, n := N}) ->
+        connect(A, B), connect(A, N),
+        joined([A, B, N]),
+        Echo = spawn_echo(N),
+        Frozen = maps:get(node, B),
+        remora_ct:freeze(B),
+        {Ms, Said} = elapsed(fun() -> door(N, {register_name, foo, Echo, random_exit}) end),
+        ?assertEqual({error, {timeout, Frozen}}, Said),
+        ?assert(Ms < 10_000),
+        remora_ct:thaw(B),
+        same_names([A, B, N], []),
+        no_locks([A, B, N]),
+        yes = door(N, {register_name, foo, Echo, random_exit}),
+        same_names([A, B, N], [foo])
+    end).
+
+%% ---- clusters --------------------------------------------------------------------------------------
+
+five(Config, Fun) ->
+    cluster(Config, [a, b, c], [n, m], fun(#{a := A, b := B, c := C, n := N, m := M}) ->
+        [connect(A, X) || X <- [B, C, N, M]],
+        joined([A, B, C, N, M]),
+        Fun([A, B, C, N, M])
+    end).
+
+cluster(Config, Otp, Native, Fun) ->
+    Releases = proplists:get_value(releases, Config),
+    Opts = remora_ct:opts(Config),
+    Otps = [{Name, remora_ct:start_peer(Opts#{name => remora_ct:unique(Name),
+                                              release => lists:nth((I - 1) rem length(Releases) + 1, Releases)})}
+            || {I, Name} <- lists:enumerate(Otp)],
+    Natives = [{Name, remora_ct:start_node_like_nut(Config, #{name => remora_ct:unique(Name)})} || Name <- Native],
+    Cluster = maps:from_list(Otps ++ Natives),
+    try Fun(Cluster)
+    after [catch remora_ct:stop(X) || X <- maps:values(Cluster)]
+    end.
+
+repeat(N, Fun) -> [Fun() || _ <- lists:seq(1, N)], ok.
+shuffle(L) -> [X || {_, X} <- lists:sort([{rand:uniform(), X} || X <- L])].
+pmap(Fun, L) ->
+    Me = self(),
+    Refs = [begin Ref = make_ref(), spawn_link(fun() -> Me ! {Ref, Fun(X)} end), Ref end || X <- L],
+    [receive {Ref, R} -> R end || Ref <- Refs].
+
+%% A native node is asked by an OTP node that is none of the cluster's: one that starts hidden for each question
+%% would take too long, so a hidden one is started once.
+native(#{kind := peer}) -> false;
+native(_) -> true.
+
+asker(#{opts := Opts}) ->
+    Key = {asker, maps:get(epmd_port, Opts)},
+    case persistent_term:get(Key, none) of
+        none ->
+            Asker = remora_ct:start_peer(Opts#{name => remora_ct:unique(asker), hidden => true, release => 25,
+                                               modules => [?MODULE]}),
+            persistent_term:put(Key, Asker),
+            Asker;
+        Asker -> Asker
+    end.
+
+ask(Native, M, F, A) -> rcall(asker(Native), erpc, call, [maps:get(node, Native), M, F, A]).
+door(Native, Request) -> rcall(asker(Native), gen_server, call, [{remora, maps:get(node, Native)}, Request, 60_000]).
+spawn_echo(Native) -> ask(Native, calc, spawn_echo, []).
+
+register_at(X, Name) ->
+    case native(X) of
+        true -> door(X, {register_name, Name, spawn_echo(X), random_exit});
+        false -> run(X, fun() -> global:register_name(Name, spawn(timer, sleep, [infinity])) end)
+    end.
+unregister_at(X, Name) ->
+    case native(X) of
+        true -> door(X, {unregister_name, Name});
+        false -> rcall(X, global, unregister_name, [Name])
+    end.
+whereis_at(X, Name) ->
+    case native(X) of
+        true -> ask(X, global, whereis_name, [Name]);
+        false -> rcall(X, global, whereis_name, [Name])
+    end.
+names_at(X) ->
+    lists:sort(case native(X) of
+                   true -> ask(X, global, registered_names, []);
+                   false -> rcall(X, global, registered_names, [])
+               end).
+known(X) ->
+    lists:sort(case native(X) of
+                   true -> ask(X, global, get_known, []);
+                   false -> rcall(X, gen_server, call, [global_name_server, get_known])
+               end).
+
+joined(All) ->
+    Nodes = lists:sort([maps:get(node, X) || X <- All]),
+    try wait_until(fun() -> lists:all(fun(X) -> known(X) =:= Nodes -- [maps:get(node, X)] end, All) end, ?WAIT)
+    catch error:_ -> error({not_joined, [{maps:get(node, X), known(X)} || X <- All]})
+    end,
+    no_locks(All).
+
+same_names(All, Names0) ->
+    Names = lists:sort(Names0),
+    try wait_until(fun() ->
+            lists:all(fun(X) -> names_at(X) =:= Names end, All) andalso
+            lists:all(fun(N) -> length(lists:usort([whereis_at(X, N) || X <- All])) =:= 1 end, Names)
+        end, ?WAIT)
+    catch error:_ -> error({names, Names, [{maps:get(node, X), names_at(X)} || X <- All]})
+    end.
+
+%% Locks are free soon after all is quiet.
+no_locks(All) ->
+    wait_until(fun() -> lists:all(fun(X) -> native(X) orelse rcall(X, ets, tab2list, [global_locks]) =:= [] end, All) end,
+               ?WAIT).
