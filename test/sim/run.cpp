@@ -76,6 +76,8 @@ outcome run(settings const& s) {
     return c.complaints().empty();
   };
 
+  c.note(fmt::format("{} nodes, prevent_overlapping_partitions {}{}", c.members().size(),
+                     c.pop() ? "on" : "off", c.calm() ? ", calm" : ""));
   // Some are there from the beginning, the others come during the storm.
   for (auto& m : c.members()) {
     if (c.calm() || c.chance(70))
