@@ -136,6 +136,8 @@ void registrar::commit() {
   out.pop_back();
   for (auto& request : out) request = calls_.told(*request);
   for (auto const& node : members_) {
+    // Who left meanwhile is not asked: that would dial it, and it would hear this when it is long not true.
+    if (!s_.known.contains(node)) continue;
     for (auto const& message : out) calls_.tell(node, message);
     calls_.ask(node, *last);
   }

@@ -27,8 +27,8 @@ namespace {
 constexpr std::size_t names_count = 4;
 constexpr std::size_t resources_count = 2;
 constexpr std::size_t workers_max = 4; // of one node
-constexpr auto storm_bound = 180s;     // of one request: back-off, silent members, one after the other
-constexpr auto calm_bound = 60s;
+constexpr auto storm_bound = 180s;     // of one request: silent members, and back-off without luck
+constexpr auto calm_bound = 60s;       // when nobody else asks
 
 std::string text(etf::pid const& p) { return etf::print(etf::make(p)); }
 etf::term name_term(std::size_t i) {
@@ -111,7 +111,7 @@ claim_ptr name_subject::ask(member& m, registry::change wanted, std::size_t name
   c->name = name;
   c->who = who;
   c->own = who != nullptr && who->on == &m;
-  auto const bound = c_.calm() ? base::duration(calm_bound) : base::duration(storm_bound);
+  auto const bound = base::duration(storm_bound);
   static constexpr std::array<std::string_view, 3> words = {"registers", "re-registers", "unregisters"};
   c->asked = c_.ask(m,
                     fmt::format("{} {} {}", words.at(static_cast<std::size_t>(wanted)),
@@ -130,7 +130,7 @@ void name_subject::lock(member& m) {
   auto const resource = c_.below(resources_count);
   auto const hold = c_.up_to(5s);
   auto const dies = c_.chance(20);
-  c_.ask(m, fmt::format("locks resource{}", resource), storm_bound + hold,
+  c_.ask(m, fmt::format("locks resource{}", resource), 2 * storm_bound + hold,
          [this, &m, resource, hold, dies](node::self me, request& r) -> node::task<> {
            auto const term = etf::make(etf::am(fmt::format("resource{}", resource)));
            if (!co_await registry_->set_lock(m, me, term)) {
