@@ -12,7 +12,10 @@ core::core(std::array<etf::pid, roles> pids, std::uint32_t creation, options opt
   locker_.on_locked = [this](etf::atom const& node, std::uint64_t tag, lock_id const& id) {
     joining_.locked(node, tag, id);
   };
-  partitions_.forget = [this](etf::atom const& node) { joining_.forget(node); };
+  partitions_.forget = [this](etf::atom const& node) {
+    joining_.forget(node);
+    registrar_.forget(node);
+  };
 }
 
 void core::handle(event const& e, base::time_point now, effects& out) {
@@ -41,7 +44,6 @@ void core::on(node_down const& e) {
   partitions_.lost(e.node);
   // The words of three processes come in any order: calls to that node end with the first of them.
   locker_.gone(e.node, false);
-  registrar_.gone(e.node, false);
 }
 
 void core::on(connect_result const& e) { joining_.connected(e.node, e.up); }

@@ -188,6 +188,15 @@ void registrar::heard(etf::view message) {
   }
 }
 
+// Its locks on us and ours on it are lost with the connection. To ask it again would dial a node that the
+// cluster has just dropped (global.erl does), and put names into a partition that is not ours.
+void registrar::forget(etf::atom const& node) {
+  // When the connection stays, because that node does not know us, so would our lock.
+  if (std::erase(members_, node) > 0 && phase_ != phase::idle && phase_ != phase::back_off)
+    calls_.tell(node, *make(tup(am("del_lock"), id_.whole())));
+  gone(node, false);
+}
+
 void registrar::gone(etf::atom const& node, bool watch_fired) {
   if (watch_fired) calls_.forget(node);
   if (!calls_.gone(node)) return;

@@ -28,6 +28,7 @@ public:
   void submit(request r);
   void heard(etf::view message); // at the registrar's pid
   void gone(etf::atom const& node, bool watch_fired);
+  void forget(etf::atom const& node); // no member any more: what is left of the round does without it
   void wake();
   std::optional<base::time_point> next_deadline() const;
   bool idle() const { return phase_ == phase::idle; }
