@@ -27,11 +27,10 @@ bool any_equal(std::vector<base::bytes_view>& keys) {
       key = normal.back()->bytes();
     }
   auto const text = [](base::bytes_view b) { return base::as_text(b); };
-  std::sort(keys.begin(), keys.end(), [&](auto a, auto b) {
-    return a.size() != b.size() ? a.size() < b.size() : text(a) < text(b);
-  });
-  return std::adjacent_find(keys.begin(), keys.end(),
-                            [&](auto a, auto b) { return text(a) == text(b); }) != keys.end();
+  std::sort(keys.begin(), keys.end(),
+            [&](auto a, auto b) { return a.size() != b.size() ? a.size() < b.size() : text(a) < text(b); });
+  return std::adjacent_find(keys.begin(), keys.end(), [&](auto a, auto b) { return text(a) == text(b); }) !=
+         keys.end();
 }
 
 } // namespace

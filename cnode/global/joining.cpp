@@ -55,7 +55,8 @@ joining::joining(state& s, locker& l, partitions& p) : s_(s), locker_(l), partit
 
 void joining::node_up(etf::atom const& node) {
   s_.up.insert(node);
-  if (introducing_.erase(node) > 0 && s_.known.contains(node)) s_.cast(role::name_server, node, *make(tup(am("in_sync"), s_.us, true)));
+  if (introducing_.erase(node) > 0 && s_.known.contains(node))
+    s_.cast(role::name_server, node, *make(tup(am("in_sync"), s_.us, true)));
   if (s_.known.contains(node) || sessions_.contains(node)) return;
   open(node);
 }
@@ -526,7 +527,8 @@ void joining::introduce(etf::atom const& node) {
 
 void joining::connected(etf::atom const& node, bool up) {
   if (introducing_.erase(node) == 0) return;
-  // Forgotten meanwhile, because a third node lost it: it joins anew, and in_sync would end its session, not ours.
+  // Forgotten meanwhile, because a third node lost it: it joins anew, and in_sync would end its session, not
+  // ours.
   if (!s_.known.contains(node)) return;
   if (up) return s_.cast(role::name_server, node, *make(tup(am("in_sync"), s_.us, true)));
   s_.log(notice::level::warning, fmt::format("global: failed to connect to {}", node.text()));

@@ -34,6 +34,7 @@ struct names::shared : std::enable_shared_from_this<shared> {
     std::optional<node::caller> caller;
     etf::pid process;
     etf::reference ref;
+    bool unregisters = false; // answered ok, as global:unregister_name/1
   };
   struct watched {
     role as;
@@ -215,7 +216,8 @@ void names::shared::perform(global::answer const& e) {
   base::check(found != requests.end(), "names: one answer for each request");
   auto const who = std::move(found->second);
   requests.erase(found);
-  tell(who, to_term(e.result));
+  bool const done = e.result.said == global::outcome::what::yes;
+  tell(who, done && who.unregisters ? make(am("ok")) : to_term(e.result));
 }
 
 void names::shared::perform(global::resolution const& e) {
@@ -251,7 +253,7 @@ node::task<etf::term> answer_to(node::self me, etf::reference ref) {
 
 global::outcome from_term(etf::view said) {
   using what = global::outcome::what;
-  if (said.is_atom("yes")) return {what::yes, {}};
+  if (said.is_atom("yes") || said.is_atom("ok")) return {what::yes, {}};
   if (said.is_atom("no")) return {what::no, {}};
   auto const error = said.tuple<2>();
   auto const timeout = error ? (*error)[1].tuple<2>() : std::nullopt;
@@ -276,7 +278,11 @@ namespace {
 
 global::request request_for(std::uint64_t id, global::request::what wanted, etf::term name, etf::pid pid,
                             global::policy method) {
-  return {.id = id, .wanted = wanted, .name = std::move(name), .pid = std::move(pid), .method = std::move(method)};
+  return {.id = id,
+          .wanted = wanted,
+          .name = std::move(name),
+          .pid = std::move(pid),
+          .method = std::move(method)};
 }
 
 } // namespace
@@ -284,7 +290,11 @@ global::request request_for(std::uint64_t id, global::request::what wanted, etf:
 void names::register_for(node::caller const& from, global::request::what wanted, etf::term name, etf::pid pid,
                          global::policy method) const {
   auto const id = ++all_->last_id;
-  all_->requests.emplace(id, shared::waiting{.caller = from, .process = {}, .ref = {}});
+  all_->requests.emplace(id,
+                         shared::waiting{.caller = from,
+                                         .process = {},
+                                         .ref = {},
+                                         .unregisters = wanted == global::request::what::unregister_name});
   all_->handle(request_for(id, wanted, std::move(name), std::move(pid), std::move(method)));
 }
 
@@ -306,7 +316,8 @@ node::task<names::outcome> names::request(node::self me, global::request::what w
                                           etf::pid pid, global::policy method) const {
   auto const id = ++all_->last_id;
   auto const ref = me.make_ref();
-  all_->requests.emplace(id, shared::waiting{.caller = {}, .process = me.pid(), .ref = ref});
+  all_->requests.emplace(
+      id, shared::waiting{.caller = {}, .process = me.pid(), .ref = ref, .unregisters = false});
   all_->handle(request_for(id, wanted, std::move(name), std::move(pid), std::move(method)));
   auto const said = co_await answer_to(me, ref);
   co_return from_term(said);
@@ -316,7 +327,8 @@ node::task<etf::term> names::resolve(node::self me, etf::term method, etf::term 
                                      etf::pid ours) const {
   auto const id = ++all_->last_id;
   auto const ref = me.make_ref();
-  all_->resolutions.emplace(id, shared::waiting{.caller = {}, .process = me.pid(), .ref = ref});
+  all_->resolutions.emplace(
+      id, shared::waiting{.caller = {}, .process = me.pid(), .ref = ref, .unregisters = false});
   global::resolve_request asked{id, std::move(method), std::move(name), std::move(theirs), std::move(ours)};
   all_->handle(asked);
   co_return co_await answer_to(me, ref);

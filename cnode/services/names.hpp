@@ -29,9 +29,11 @@ public:
 
   names(node::core& node, global::options options);
 
-  // global:register_name/3: yes when every member of the cluster has the name; no when it is taken, or when the
-  // process has one already. `method` says who keeps the name when two clusters that both have it become one.
-  node::task<outcome> register_name(node::self me, etf::term name, etf::pid pid, global::policy method = {}) const;
+  // global:register_name/3: yes when every member of the cluster has the name; no when it is taken, or when
+  // the process has one already. `method` says who keeps the name when two clusters that both have it become
+  // one.
+  node::task<outcome> register_name(node::self me, etf::term name, etf::pid pid,
+                                    global::policy method = {}) const;
   node::task<outcome> re_register_name(node::self me, etf::term name, etf::pid pid,
                                        global::policy method = {}) const;
   node::task<outcome> unregister_name(node::self me, etf::term name) const;
@@ -42,9 +44,9 @@ public:
   std::vector<etf::term> registered_names() const;
   std::vector<etf::atom> known() const; // the nodes that share our names, without this one; sorted
 
-  // global:set_lock/3, del_lock/2, trans/4: `me` holds {Resource, Requester} on these nodes until it lets go, or
-  // ends. Without nodes: on all that share our names, and here. Two requesters exclude each other; one may be
-  // many processes.
+  // global:set_lock/3, del_lock/2, trans/4: `me` holds {Resource, Requester} on these nodes until it lets go,
+  // or ends. Without nodes: on all that share our names, and here. Two requesters exclude each other; one may
+  // be many processes.
   struct lock {
     etf::term resource;
     etf::term requester;
@@ -59,8 +61,8 @@ public:
 
   // A policy of native code: asked with the name, the pid of the joining node and the pid that was here; says
   // which keeps it. Its answer counts for callback_time; without one the lower pid stays.
-  using callback = std::function<node::task<std::optional<etf::pid>>(node::self, etf::term name, etf::pid theirs,
-                                                                     etf::pid ours)>;
+  using callback = std::function<node::task<std::optional<etf::pid>>(node::self, etf::term name,
+                                                                     etf::pid theirs, etf::pid ours)>;
   global::policy policy_by(callback decide) const;
 
   // For the door and for rpc.
@@ -78,6 +80,7 @@ private:
 
 etf::term to_term(global::outcome const& o); // yes | no | {error, {timeout, Node}} | {error, busy}
 
-void install_names(node::core& node, door& requests, names const& n); // the door's, and the functions global:*
+void install_names(node::core& node, door& requests,
+                   names const& n); // the door's, and the functions global:*
 
 } // namespace remora::services

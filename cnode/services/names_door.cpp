@@ -1,5 +1,5 @@
-// Names from outside: what an application's shim asks the door, and the functions global:* that tools and other
-// nodes call by rpc, this node being one of the cluster.
+// Names from outside: what an application's shim asks the door, and the functions global:* that tools and
+// other nodes call by rpc, this node being one of the cluster.
 //
 //   {register_name, Name, Pid, Policy}      yes | no | {error, {timeout, Node}} | {error, busy}
 //   {re_register_name, Name, Pid, Policy}   the same
@@ -67,7 +67,8 @@ void add_functions(node::functions& f, names const& n) {
   });
   f.add("global", "registered_names", 0,
         [n](node::self, etf::term) -> node::task<etf::term> { co_return list_of(n.registered_names()); });
-  // Called by the node that decides about two processes, on the node of one of them (global.erl, resolve_it/4).
+  // Called by the node that decides about two processes, on the node of one of them (global.erl,
+  // resolve_it/4).
   f.add("global", "resolve_it", 4, [n](node::self me, etf::term arguments) mutable -> node::task<etf::term> {
     auto walk = *arguments->list();
     auto const method = etf::term(*walk.next());

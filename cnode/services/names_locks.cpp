@@ -1,5 +1,5 @@
-// Locks of native code over several nodes: global:set_lock/3, del_lock/2, trans/4 (global.erl, set_lock/3, local_lock_check,
-// set_lock_on_nodes/2, random_sleep/1; protocol.md 7.4).
+// Locks of native code over several nodes: global:set_lock/3, del_lock/2, trans/4 (global.erl, set_lock/3,
+// local_lock_check, set_lock_on_nodes/2, random_sleep/1; protocol.md 7.4).
 #include "services/names.hpp"
 
 #include <algorithm>
@@ -14,8 +14,8 @@ namespace {
 
 constexpr auto call_timeout = std::chrono::seconds(5); // of one node; later it is as one that is gone
 
-// One gen call to the name server of each node at once; the caller's pid is what holds the lock. Answers what came
-// from those that answered.
+// One gen call to the name server of each node at once; the caller's pid is what holds the lock. Answers what
+// came from those that answered.
 node::task<std::vector<std::pair<etf::atom, bool>>> ask_all(node::self me, std::vector<etf::atom> nodes,
                                                             etf::term request) {
   struct open {
@@ -40,7 +40,8 @@ node::task<std::vector<std::pair<etf::atom, bool>>> ask_all(node::self me, std::
       return down && (*down)[0].is_atom("DOWN") && (*down)[1] == *ref;
     });
     me.demonitor(call.ref);
-    if (answer && (*answer)->arity() == 2U) out.emplace_back(call.node, (*(*answer)->tuple<2>())[1].is_atom("true"));
+    if (answer && (*answer)->arity() == 2U)
+      out.emplace_back(call.node, (*(*answer)->tuple<2>())[1].is_atom("true"));
   }
   co_return out;
 }

@@ -21,8 +21,8 @@ struct about {
   std::int64_t net_tick_time = 60; // s, as net_kernel tells it
   std::function<std::uint64_t()> resident_bytes = [] {
     return std::uint64_t{0};
-  };                                    // as the system counts them
-  std::vector<std::string> pg_scopes{};       // to be there from the start
+  };                                         // as the system counts them
+  std::vector<std::string> pg_scopes{};      // to be there from the start
   std::optional<global::options> registry{}; // none: it takes no part in `global`
 };
 

@@ -247,7 +247,7 @@ names_at(X) ->
                end).
 known(X) ->
     lists:sort(case native(X) of
-                   true -> ask(X, global, get_known, []);
+                   true -> rcall(asker(X), gen_server, call, [{global_name_server, maps:get(node, X)}, get_known]);
                    false -> rcall(X, gen_server, call, [global_name_server, get_known])
                end).
 
