@@ -66,6 +66,7 @@ public:
          .net_setup_time = timeout_of(options_),
          .lifeline_stdin = false,
          .pg_scopes = {},
+         .registry = {},
          .limits = {}});
     us.on_event([this](io::event const& e) { hear(e); });
     int code = exit_failed;

@@ -45,6 +45,11 @@ void add_run_options(CLI::App& app, settings& s, std::string& config) {
   app.add_option("--pg-scope", s.pg_scopes, "A scope of process groups beside `pg`; may be repeated")
       ->expected(1)
       ->take_all();
+  app.add_option("--prevent-overlapping-partitions", s.prevent_overlapping_partitions,
+                 "true or false, as the kernel parameter of OTP; the same on all nodes");
+  app.add_option("--global-call-timeout", s.global_call_timeout,
+                 "Time for a node to answer while a global name is registered, in s");
+  app.add_flag("--global-drop-frozen", s.global_drop_frozen, "Disconnect a node that does not answer in that time");
   app.add_option("--cookie-file", s.cookie_file,
                  "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
   app.add_option("--listen", s.listen, "IP address to listen on");

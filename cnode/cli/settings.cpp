@@ -23,7 +23,7 @@ struct setting {
   member where;
 };
 
-constexpr std::array<setting, 21> table{{
+constexpr std::array<setting, 24> table{{
     {"name", &settings::name},
     {"sname", &settings::sname},
     {"cookie-file", &settings::cookie_file},
@@ -33,6 +33,9 @@ constexpr std::array<setting, 21> table{{
     {"no-epmd", &settings::no_epmd},
     {"hidden", &settings::hidden},
     {"pg-scope", &settings::pg_scopes},
+    {"prevent-overlapping-partitions", &settings::prevent_overlapping_partitions},
+    {"global-call-timeout", &settings::global_call_timeout},
+    {"global-drop-frozen", &settings::global_drop_frozen},
     {"lifeline", &settings::lifeline},
     {"net-ticktime", &settings::net_tick_time},
     {"net-setuptime", &settings::net_setup_time},
@@ -177,6 +180,9 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
     if (value < 1) return wrong(fmt::format("{} {} is out of range; at least 1", key, value));
   if (s.busy_wait < 0 || s.busy_wait > 1000)
     return wrong(fmt::format("busy-wait {} is out of range; 0 to 1000 us", s.busy_wait));
+  if (s.global_call_timeout < 0.01 || s.global_call_timeout > 3600)
+    return wrong(
+        fmt::format("global-call-timeout {} is out of range; 0.01 to 3600 s", s.global_call_timeout));
   for (auto const& scope : s.pg_scopes)
     if (scope.empty() || scope == "undefined" || !etf::is_atom_text(base::as_bytes(scope)))
       return wrong(fmt::format("--pg-scope {} is no name of a scope; an atom of 1 to 255 characters", scope));
@@ -209,6 +215,10 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
   for (auto const& scope : s.pg_scopes)
     if (std::find(out.pg_scopes.begin(), out.pg_scopes.end(), scope) == out.pg_scopes.end())
       out.pg_scopes.push_back(scope);
+  out.registry->prevent_overlapping_partitions = s.prevent_overlapping_partitions;
+  out.registry->call_timeout =
+      std::chrono::milliseconds(static_cast<std::int64_t>(s.global_call_timeout * 1000));
+  out.registry->drop_frozen = s.global_drop_frozen;
   out.busy_wait = std::chrono::microseconds(s.busy_wait);
   out.limits.processes_max = static_cast<std::size_t>(s.processes_max);
   return {boost::system::in_place_value, std::move(out)};

@@ -21,6 +21,9 @@ struct settings {
   std::string log_level = "info";
   std::string log_format = "text";
   std::vector<std::string> pg_scopes; // beside `pg`
+  bool prevent_overlapping_partitions = true;
+  double global_call_timeout = 5; // s
+  bool global_drop_frozen = false;
   bool hidden = false;
   bool no_epmd = false;
   std::int64_t port = 0;

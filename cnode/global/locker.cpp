@@ -196,6 +196,7 @@ void locker::cancel(etf::atom const& node, std::uint64_t my_tag, announcement co
   if (auto const c = candidates_.find(node); c != candidates_.end() && c->second.my_tag == my_tag)
     candidates_.erase(c);
   if (auto const w = words_.find(node); w != words_.end() && w->second.my_tag == my_tag) words_.erase(w);
+  if (phase_ == phase::idle && candidates_.empty()) deadline_.reset();
   if (phase_ == phase::idle || him_.node != node || him_.my_tag != my_tag) return;
   if (locking_now()) {
     cancelled_ = true;

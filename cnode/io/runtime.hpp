@@ -12,6 +12,7 @@
 // thread; none of this may be touched from another. test/examples/calc.cpp is a whole program.
 #pragma once
 
+#include "global/options.hpp"
 #include "io/event.hpp"
 #include "node/core.hpp"
 #include "node/server.hpp"
@@ -43,6 +44,7 @@ struct runtime_options {
       std::chrono::microseconds(8);         // look so long for the request behind a monitor before sleeping
   bool lifeline_stdin = false;              // leave when standard input ends
   std::vector<std::string> pg_scopes{"pg"}; // scopes of process groups that it is a member of from the start
+  std::optional<global::options> registry{global::options{}}; // none: it takes no part in `global`
   node::node_limits limits{};
 };
 

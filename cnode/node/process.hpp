@@ -99,6 +99,8 @@ public:
   timed_receive_awaiter receive_until(std::optional<base::time_point> deadline,
                                       pattern wanted = {}); // none: never
   task<> sleep(base::duration time);                        // messages stay in the mailbox meanwhile
+  // Changes, from outside of its coroutine, until when this process waits in receive_until or receive_within.
+  void wait_until(std::optional<base::time_point> deadline);
 
   // `!`: dials the destination's node if need be and comes back at once. What cannot be delivered is dropped
   // without a word, as on OTP: a process or name that is not there is no error.
@@ -144,6 +146,7 @@ public:
   // with noconnection when its node is lost or cannot be reached. Object is the pid, or {Name, Node}. With
   // `alias` the reference is also an address, valid until the 'DOWN' or demonitor.
   etf::reference monitor(destination const& other, bool alias = false);
+  etf::reference make_ref(); // unique in the cluster, as long as this incarnation of the node counts
   void demonitor(etf::reference const& ref,
                  bool flush = true);                        // flush: also forgets a 'DOWN' that has arrived
   void exit_other(etf::pid const& other, etf::view reason); // exit/2

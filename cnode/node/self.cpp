@@ -74,6 +74,11 @@ struct sleep_awaiter {
 
 } // namespace
 
+void self::wait_until(std::optional<base::time_point> deadline) {
+  if (process_->waiting.for_what == waiting::what::message && !process_->scheduled)
+    node_->set_deadline(*process_, deadline);
+}
+
 task<> self::sleep(base::duration time) {
   auto const until = node_->now() + time;
   sleep_awaiter asleep{*this, [this, until] { node_->set_deadline(*process_, until); }};
@@ -405,6 +410,8 @@ etf::pid self::spawn(node::body run, spawn_options options, etf::reference* moni
 
 void self::link(etf::pid const& other) { node_->link(*process_, other); }
 void self::unlink(etf::pid const& other) { node_->unlink(*process_, other); }
+
+etf::reference self::make_ref() { return node_->new_reference(); }
 
 etf::reference self::monitor(destination const& other, bool alias) {
   auto const ref = node_->new_reference();

@@ -11,9 +11,13 @@ installed install(node::core& node, about const& program) {
   install_rex(node);
   install_erpc(node);
   install_functions(node, program);
-  installed out{.door = services::door(node), .groups = services::groups(node)};
+  installed out{.door = services::door(node), .groups = services::groups(node), .names = {}};
   for (auto const& scope : program.pg_scopes) out.groups.start_scope(scope);
   install_groups(node, out.door, out.groups);
+  if (program.registry) {
+    out.names.emplace(node, *program.registry);
+    install_names(node, out.door, *out.names);
+  }
   return out;
 }
 

@@ -4,11 +4,13 @@
 
 #include "services/door.hpp"
 #include "services/groups.hpp"
+#include "services/names.hpp"
 
 #include "node/core.hpp"
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,13 +22,15 @@ struct about {
   std::function<std::uint64_t()> resident_bytes = [] {
     return std::uint64_t{0};
   };                                    // as the system counts them
-  std::vector<std::string> pg_scopes{}; // to be there from the start
+  std::vector<std::string> pg_scopes{};       // to be there from the start
+  std::optional<global::options> registry{}; // none: it takes no part in `global`
 };
 
 // What native code uses of it. Shared: it lives as long as somebody holds it, and its processes.
 struct installed {
   services::door door;
   services::groups groups;
+  std::optional<services::names> names; // as `registry`
 };
 installed install(node::core& node, about const& program);
 

@@ -189,10 +189,10 @@ five(Config, Fun) ->
 cluster(Config, Otp, Native, Fun) ->
     Releases = proplists:get_value(releases, Config),
     Opts = remora_ct:opts(Config),
-    Otps = [{Name, remora_ct:start_peer(Opts#{name => remora_ct:unique(Name),
+    Otps = [{Name, remora_ct:start_peer(Opts#{name => remora_ct:unique(atom_to_list(Name)),
                                               release => lists:nth((I - 1) rem length(Releases) + 1, Releases)})}
             || {I, Name} <- lists:enumerate(Otp)],
-    Natives = [{Name, remora_ct:start_node_like_nut(Config, #{name => remora_ct:unique(Name)})} || Name <- Native],
+    Natives = [{Name, remora_ct:start_node_like_nut(Config, #{name => remora_ct:unique(atom_to_list(Name))})} || Name <- Native],
     Cluster = maps:from_list(Otps ++ Natives),
     try Fun(Cluster)
     after [catch remora_ct:stop(X) || X <- maps:values(Cluster)]
@@ -214,7 +214,7 @@ asker(#{opts := Opts}) ->
     Key = {asker, maps:get(epmd_port, Opts)},
     case persistent_term:get(Key, none) of
         none ->
-            Asker = remora_ct:start_peer(Opts#{name => remora_ct:unique(asker), hidden => true, release => 25,
+            Asker = remora_ct:start_peer(Opts#{name => remora_ct:unique("asker"), hidden => true, release => 25,
                                                modules => [?MODULE]}),
             persistent_term:put(Key, Asker),
             Asker;

@@ -308,7 +308,7 @@ decode_bare(Terms) ->
     end.
 
 %% The next frame that is neither a tick nor the small talk of an OTP node that sees a new visible node
-%% (global, pg, rex and their monitors).
+%% (global, pg, rex and their monitors), or of a remora node.
 recv_signal(Conn) -> recv_signal(Conn, ?WAIT).
 recv_signal(Conn, Timeout) ->
     Deadline = erlang:monotonic_time(millisecond) + Timeout,
@@ -327,7 +327,7 @@ small_talk({19, _, Name, _}) -> is_service(Name);
 small_talk({20, _, Name, _}) -> is_service(Name);
 small_talk(_) -> false.
 
-is_service(Name) -> lists:member(Name, [global_name_server, rex, pg, net_kernel]).
+is_service(Name) -> lists:member(Name, [global_name_server, rex, pg, net_kernel, remora_fan_out]).
 
 %% True when the other side closes within the time, whatever it still says before.
 closed(Conn, Timeout) ->

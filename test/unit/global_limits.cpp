@@ -1,0 +1,307 @@
+// One core whose peers are played by hand: what it answers, what it refuses, and every limit that a peer can
+// reach (protocol.md 7.2, 7.3, 7.6, 7.8).
+#include "global/core.hpp"
+
+#include "etf/parse.hpp"
+#include "etf/print.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+using namespace remora;
+using namespace std::chrono_literals;
+using etf::am;
+using etf::make;
+using etf::tup;
+using global::role;
+
+namespace {
+
+etf::pid pid_of(std::string_view node, std::uint32_t id) {
+  return {.node = etf::atom(node), .id = id, .serial = 0, .creation = 7};
+}
+
+struct alone {
+  explicit alone(global::options o = {})
+      : core({pid_of("m@h", 1), pid_of("m@h", 2), pid_of("m@h", 3)}, 7, o, 42) {}
+
+  std::vector<std::string> feed(global::event const& e) {
+    out.clear();
+    core.handle(e, now, out);
+    std::vector<std::string> lines;
+    for (auto const& each : out) lines.push_back(global::describe(each));
+    return lines;
+  }
+  std::vector<std::string> gets(std::string const& text) {
+    auto const t = etf::parse(text);
+    REQUIRE_MESSAGE(t.has_value(), text);
+    return feed(global::message{role::name_server, *t});
+  }
+  std::vector<std::string> gets(etf::term const& t) { return feed(global::message{role::name_server, t}); }
+  std::string call(std::string const& request, std::uint32_t caller = 9) {
+    auto const said = gets(fmt::format("{{'$gen_call',{{#Pid<p@h.{}.0.7>,t}},{}}}", caller, request));
+    for (auto const& line : said)
+      if (line.starts_with("reply ")) return line.substr(line.rfind("| ") + 2);
+    return "nothing";
+  }
+  std::size_t notices() const {
+    std::size_t n = 0;
+    for (auto const& e : out) n += std::holds_alternative<global::notice>(e) ? 1U : 0U;
+    return n;
+  }
+  std::string sent(std::string_view what) const { // the first message of this kind
+    for (auto const& e : out)
+      if (auto const line = global::describe(e); line.find(what) != std::string::npos) return line;
+    return {};
+  }
+  std::uint64_t my_tag() const { // of the init_connect that was just sent
+    for (auto const& e : out)
+      if (auto const* const s = std::get_if<global::send>(&e))
+        if (auto const cast = s->message->element(1); cast && cast->arity() == 4)
+          return *cast->element(1)->element(1)->unsigned_integer();
+    return 0;
+  }
+
+  base::time_point now{1000s};
+  global::effects out;
+  global::core core;
+};
+
+std::string const p_init =
+    "{'$gen_cast',{init_connect,{8,77},'p@h',{locker,no_longer_a_pid,[],#Pid<p@h.2.0.7>}}}";
+
+} // namespace
+
+TEST_CASE("global: calls of the name server are answered at once") {
+  alone s;
+  CHECK(s.call("{set_lock,{res,me}}") == "true");
+  CHECK(s.call("{set_lock,{res,me}}", 10) == "true"); // the same requester: a second holder
+  CHECK(s.call("{set_lock,{res,you}}", 11) == "false");
+  CHECK(s.call("{del_lock,{res,you}}", 11) == "true");
+  CHECK(s.call("{del_lock,{res,me}}") == "true");
+  CHECK(s.call("{set_lock,{res,you}}", 11) == "false"); // the second holder has it yet
+  CHECK(s.call("{del_lock,{res,me}}", 10) == "true");
+  CHECK(s.call("{set_lock,{res,you}}", 11) == "true");
+  CHECK(s.call("get_known") == "[]");
+  CHECK(s.call("get_synced") == "[]");
+  CHECK(s.call("get_protocol_version") == "8");
+  CHECK(s.call("{register_ext,x,#Pid<p@h.9.0.7>,m,'p@h'}") == "yes");
+  CHECK(s.call("get_names_ext") == "[{x,#Pid<p@h.9.0.7>,p@h}]");
+  CHECK(s.call("{unregister,x}") == "ok");
+  CHECK(s.call("get_names_ext") == "[]");
+}
+
+TEST_CASE("global: a name put in without the lock is undone without a word (lock_still_set)") {
+  alone s;
+  CHECK(s.call("{set_lock,{global,me}}", 9) == "true");
+  CHECK(s.call("{register,foo,#Pid<p@h.20.0.7>,m}", 10) == "yes"); // not a holder
+  CHECK(s.core.tables().names.size() == 0);
+  CHECK(s.call("{register,foo,#Pid<p@h.20.0.7>,m}", 9) == "yes");
+  CHECK(s.core.tables().names.size() == 1);
+  CHECK(s.gets("{'$gen_cast',{new_nodes,'p@h',[{insert,{bar,#Pid<p@h.21.0.7>,m}}],[],[],[{vsn,8},{lock,{"
+               "global,you}}]}}")
+            .empty());
+  CHECK(s.core.tables().names.size() == 1);
+  s.gets("{'$gen_cast',{new_nodes,'p@h',[{insert,{bar,#Pid<p@h.21.0.7>,m}}],[],[],[{vsn,8},{lock,{global,me}}"
+         "]}}");
+  CHECK(s.core.tables().names.size() == 2);
+  // The holder ends: what comes late for its lock is not done; a lock that is given back opens it again.
+  s.feed(global::watched_ended{role::name_server, pid_of("p@h", 9)});
+  CHECK(s.call("{register,late,#Pid<p@h.22.0.7>,m}", 9) == "yes");
+  CHECK(s.core.tables().names.size() == 2);
+  CHECK(s.call("{set_lock,{global,x}}") == "true");
+  CHECK(s.call("{del_lock,{global,x}}") == "true");
+  CHECK(s.call("{register,free,#Pid<p@h.22.0.7>,m}", 9) == "yes");
+  CHECK(s.core.tables().names.size() == 3);
+}
+
+TEST_CASE("global: lock ids list the lockers in the order of pids, not of their nodes") {
+  alone s;
+  s.feed(global::node_up{etf::atom("p@h")});
+  s.gets("{'$gen_cast',{init_connect,{8,77},'p@h',{locker,no_longer_a_pid,[],#Pid<p@h.1.0.7>}}}");
+  s.now += 1s;
+  s.feed(global::tick{});
+  CHECK(s.sent("set_lock").find("{set_lock,{global,[#Pid<p@h.1.0.7>,#Pid<m@h.2.0.7>]}}") !=
+        std::string::npos);
+}
+
+TEST_CASE("global: hidden connections hear nothing and leave nothing") {
+  alone s;
+  CHECK(s.gets(p_init).empty()); // no nodeup came: the connection is hidden
+  s.feed(global::node_up{etf::atom("p@h")});
+  CHECK(s.sent("init_connect_ack").empty());
+}
+
+TEST_CASE("global: out of step, one cancel, silence of 100 to 300 ms, then one fresh attempt") {
+  for (auto const* const trouble : {"{cancel_connect,'p@h',MINE}", "{init_connect_ack,'p@h',1,2}"}) {
+    CAPTURE(trouble);
+    alone s;
+    s.feed(global::node_up{etf::atom("p@h")});
+    auto const mine = s.my_tag();
+    REQUIRE(mine > 0);
+    s.gets(p_init);
+    CHECK_FALSE(s.sent("init_connect_ack").empty());
+    std::string text = trouble;
+    if (auto const at = text.find("MINE"); at != std::string::npos) text.replace(at, 4, std::to_string(mine));
+    s.gets(text);
+    CHECK(s.out.size() <= 2);
+    CHECK(s.gets("{init_connect_ack,'p@h',3,4}").empty()); // late ones are ignored
+    CHECK(s.gets("{cancel_connect,'p@h',5}").empty());
+    CHECK(s.gets(p_init).empty()); // remembered
+    auto const quiet = *s.core.next_deadline() - s.now;
+    CHECK(quiet >= 100ms);
+    CHECK(quiet <= 300ms);
+    s.now += quiet;
+    s.feed(global::tick{});
+    CHECK(s.my_tag() > mine);
+    CHECK_FALSE(s.sent("init_connect_ack,m@h,77").empty());
+  }
+}
+
+TEST_CASE("global: what has another shape is logged once and changes nothing") {
+  alone s;
+  s.feed(global::node_up{etf::atom("p@h")});
+  for (auto const* const text :
+       {"x",
+        "{}",
+        "1",
+        "{'$gen_call',x,y}",
+        "{'$gen_call',{1,2},get_known}",
+        "{'$gen_cast',x}",
+        "{'$gen_cast',{}}",
+        "{'$gen_cast',{init_connect,1,2,3}}",
+        "{'$gen_cast',{init_connect,{8,1},'p@h',{locker,x,[],y}}}",
+        "{'$gen_cast',{lock_set,1,2,3,4}}",
+        "{'$gen_cast',{exchange,1,2,3,4}}",
+        "{'$gen_cast',{exchange,'p@h',[1|2],[],3}}",
+        "{'$gen_cast',{resolved,1,2,3,4,5,6}}",
+        "{'$gen_cast',{new_nodes,1,2,3,4,5}}",
+        "{'$gen_cast',{new_nodes,'p@h',[x,{insert,y},{insert,{a,b,c}}],[z],[1,{x,y}],[w]}}",
+        "{'$gen_cast',{in_sync,1,2}}",
+        "{lost_connection,1,2,3,4}",
+        "{lost_connection,a,b,c,d}",
+        "{remove_connection,1}",
+        "{init_connect_ack,1,2,3}",
+        "{cancel_connect,1,2}",
+        "{'$gen_call',{#Pid<p@h.9.0.7>,t},{set_lock,x}}",
+        "{'$gen_call',{#Pid<p@h.9.0.7>,t},{register,a,b,c}}",
+        "{'$gen_call',{#Pid<p@h.9.0.7>,t},{sync,[]}}"}) {
+    CAPTURE(text);
+    s.gets(text);
+    CHECK(s.notices() <= 1);
+    s.gets(text);
+    CHECK(s.notices() == 0);
+  }
+  CHECK(s.core.tables().names.size() == 0);
+  CHECK(s.core.tables().locks.size() == 0);
+}
+
+TEST_CASE("global: limits") {
+  global::options o;
+  o.limit = {.names_max = 3,
+             .locks_max = 3,
+             .holders_max = 2,
+             .lost_max = 4,
+             .nodes_max = 3,
+             .requests_max = 2,
+             .round_requests_max = 2,
+             .complaints_max = 5};
+  alone s(o);
+  SUBCASE("names") {
+    for (int i = 0; i < 10; ++i) s.call(fmt::format("{{register,n{},#Pid<p@h.{}.0.7>,m}}", i, 20 + i));
+    CHECK(s.core.tables().names.size() == 3);
+    CHECK(s.call("{register,n0,#Pid<p@h.99.0.7>,m}") == "yes"); // replaced, not added
+    CHECK(s.core.find(*make(am("n0")))->pid.id == 99);
+  }
+  SUBCASE("locks and holders") {
+    for (int i = 0; i < 10; ++i) s.call(fmt::format("{{set_lock,{{r{},x}}}}", i));
+    CHECK(s.core.tables().locks.size() == 3);
+    CHECK(s.call("{set_lock,{r0,x}}", 10) == "true");
+    CHECK(s.call("{set_lock,{r0,x}}", 11) == "false");
+  }
+  SUBCASE("lost connections") {
+    for (int i = 0; i < 50; ++i) s.gets(fmt::format("{{lost_connection,a{}@h,1,{},b@h}}", i, i));
+    CHECK(s.core.remembered_losses() == 4);
+    s.now += 2h;
+    s.feed(global::tick{});
+    CHECK(s.core.remembered_losses() == 0);
+  }
+  SUBCASE("sessions, known nodes") {
+    for (int i = 0; i < 10; ++i) s.feed(global::node_up{etf::atom(fmt::format("p{}@h", i))});
+    CHECK(s.core.sessions() == 3);
+    s.gets("{'$gen_cast',{new_nodes,'p@h',[],[],[{'a@h',8},{'b@h',8},{'c@h',8},{'d@h',8}],[{vsn,8},{lock,{"
+           "global,x}}]}}");
+    CHECK(s.core.tables().known.size() == 3);
+  }
+  SUBCASE("requests of ours") {
+    s.call("{set_lock,{global,somebody}}"); // they have to wait
+    std::size_t busy = 0;
+    for (std::uint64_t i = 0; i < 10; ++i) {
+      s.feed(global::request{.id = i,
+                             .wanted = global::request::what::register_name,
+                             .name = make(i),
+                             .pid = pid_of("m@h", 50)});
+      if (!s.sent("busy").empty()) ++busy;
+    }
+    CHECK(busy == 8);
+  }
+  SUBCASE("complaints") {
+    std::size_t n = 0;
+    for (auto const* const text :
+         {"x", "{'$gen_cast',x}", "{'$gen_call',x,y}", "{init_connect_ack,1}", "{cancel_connect,1}",
+          "{lost_connection,1}", "{'$gen_cast',{in_sync,1,2}}"}) {
+      s.gets(text);
+      n += s.notices();
+    }
+    CHECK(n == 5);
+  }
+}
+
+TEST_CASE("global: a callback decides in time, and lowest_pid when it does not; later words are not heard") {
+  for (bool const late : {false, true}) {
+    CAPTURE(late);
+    alone s;
+    global::policy const by{.how = global::policy::kind::callback, .nodes = {}, .callback = 5};
+    auto const ours = pid_of("m@h", 50);
+    auto const theirs = pid_of("p@h", 60);
+    s.feed(global::request{.id = 1,
+                           .wanted = global::request::what::register_name,
+                           .name = make(am("foo")),
+                           .pid = ours,
+                           .method = by});
+    s.feed(global::resolve_request{9, global::method_of(by.how), make(am("foo")), theirs, ours});
+    REQUIRE(s.out.size() == 1);
+    auto const asked = std::get<global::ask_callback>(s.out.front());
+    CHECK(asked.callback == 5);
+    CHECK(*s.core.next_deadline() - s.now == 1000ms);
+    if (late) {
+      s.now += 1000ms;
+      s.feed(global::tick{});
+      CHECK(s.sent("resolution 9") == "resolution 9 | #Pid<m@h.50.0.7>");
+    }
+    s.feed(global::callback_answer{asked.id, theirs});
+    CHECK(s.sent("resolution 9") == (late ? "" : "resolution 9 | #Pid<p@h.60.0.7>"));
+  }
+}
+
+TEST_CASE("global: lost_connection is relayed once, and drops the lost node") {
+  alone s;
+  s.gets("{'$gen_cast',{new_nodes,'p@h',[],[],[{'a@h',8},{'b@h',8},{'c@h',8}],[{vsn,8},{lock,{global,x}}]}}");
+  s.gets("{lost_connection,'a@h',99,7,'b@h'}");
+  CHECK(s.sent("remove_connection") ==
+        "name_server (noconnect) -> {global_name_server,b@h} | {remove_connection,m@h}");
+  CHECK_FALSE(s.sent("{global_name_server,c@h} | {lost_connection,a@h,99,7,b@h}").empty());
+  CHECK(s.sent("{global_name_server,a@h} | {lost_connection").empty());
+  CHECK(s.core.tables().known.size() == 2);
+  CHECK(s.gets("{lost_connection,'a@h',99,7,'b@h'}").empty());
+  CHECK(s.gets("{lost_connection,'a@h',99,6,'b@h'}").empty());
+  CHECK(s.feed(global::node_down{etf::atom("b@h")}).empty()); // it was to go: silent
+  s.gets("{remove_connection,'c@h'}");
+  CHECK_FALSE(s.sent("disconnect c@h").empty());
+  CHECK(s.core.tables().known.size() == 1);
+  s.feed(global::node_down{etf::atom("a@h")});
+  CHECK(s.core.tables().known.empty());
+}
