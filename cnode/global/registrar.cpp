@@ -53,6 +53,7 @@ void registrar::next() {
 
 void registrar::attempt() {
   joined_ = queue_.size();
+  gone_.clear();
   members_.clear();
   for (auto const& [node, version] : s_.known) members_.push_back(node);
   boss_ = s_.boss();
@@ -137,7 +138,7 @@ void registrar::commit() {
   for (auto& request : out) request = calls_.told(*request);
   for (auto const& node : members_) {
     // Who left meanwhile is not asked: that would dial it, and it would hear this when it is long not true.
-    if (!s_.known.contains(node)) continue;
+    if (gone_.contains(node) || !s_.known.contains(node)) continue;
     for (auto const& message : out) calls_.tell(node, message);
     calls_.ask(node, *last);
   }
@@ -198,6 +199,7 @@ void registrar::forget(etf::atom const& node) {
 }
 
 void registrar::gone(etf::atom const& node, bool watch_fired) {
+  gone_.insert(node); // known may still have it: the name server's word comes later
   if (watch_fired) calls_.forget(node);
   if (!calls_.gone(node)) return;
   switch (phase_) {

@@ -17,6 +17,7 @@
 
 #include <deque>
 #include <optional>
+#include <set>
 #include <vector>
 
 namespace remora::global {
@@ -68,6 +69,7 @@ private:
   std::vector<done> batch_;
   int attempt_ = 0;
   std::vector<etf::atom> members_; // without us
+  std::set<etf::atom> gone_; // of them, in this round
   etf::atom boss_;
   std::optional<base::time_point> deadline_;
 };

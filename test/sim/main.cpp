@@ -111,7 +111,7 @@ bool self_test(options const& o) {
 
 [[noreturn]] void usage() {
   std::cerr << "sim [--seed N] [--runs M] [--trace] [--lines L] [--nodes K] [--only links,groups,names]\n"
-               "    [--repeat] [--keep-going] [--self-test]\n";
+               "    [--strict] [--repeat] [--keep-going] [--self-test]\n";
   std::exit(2);
 }
 
@@ -132,6 +132,8 @@ options parse(int argc, char** argv) {
       o.each.nodes = number();
     else if (a == "--lines")
       o.lines = number();
+    else if (a == "--strict")
+      o.each.strict = true;
     else if (a == "--trace")
       o.each.trace = true;
     else if (a == "--repeat")

@@ -55,7 +55,8 @@ using claim_ptr = std::shared_ptr<claim>;
 
 class name_subject : public subject {
 public:
-  name_subject(cluster& c, std::unique_ptr<registry> r) : subject(c), registry_(std::move(r)) {
+  name_subject(cluster& c, std::unique_ptr<registry> r, bool ideal)
+      : subject(c), registry_(std::move(r)), agrees_(ideal || c.pop() || c.calm() || c.asked().strict) {
     c.on_start.push_back([this](member& m) { add(m); });
     for (auto& w : weights_) w = c.chance(30) ? 0 : 1 + c.below(8);
     weights_[0] += 2;
@@ -78,6 +79,10 @@ private:
   std::string seen(member& m);
 
   std::unique_ptr<registry> registry_;
+  // Without prevent_overlapping_partitions a failed introduction leaves two nodes that do not know each other
+  // (protocol.md 7.9: nodedown only forgets), and nothing in the protocol repairs it. `--strict` asks for it
+  // all the same.
+  bool agrees_;
   std::vector<worker_ptr> workers_;
   std::vector<claim_ptr> claims_;
   std::array<std::uint64_t, 7> weights_{};
@@ -249,10 +254,10 @@ std::string name_subject::seen(member& m) {
 void name_subject::at_rest() {
   auto const running = c_.running();
   if (running.empty()) return;
-  if (!registry_->joined()) c_.complain("agreement", "not all share their names with all others");
+  if (agrees_ && !registry_->joined()) c_.complain("agreement", "not all share their names with all others");
   auto const first = seen(*running[0]);
   for (auto* const m : running) {
-    if (auto const here = seen(*m); here != first)
+    if (auto const here = seen(*m); agrees_ && here != first)
       c_.complain("agreement", fmt::format("{} has {}, {} has {}", m->name, here, running[0]->name, first));
     for (auto const& name : registry_->names(*m))
       if (auto const pid = registry_->whereis(*m, name); !pid || !c_.alive(*pid))
@@ -261,7 +266,7 @@ void name_subject::at_rest() {
   }
   for (auto const& c : claims_) {
     if (c->wanted == registry::change::unregisters || c->asked->answer != "yes" || !c->own) continue;
-    if (!lives(*c->who) || later_change(*c)) continue;
+    if (!agrees_ || !lives(*c->who) || later_change(*c)) continue;
     for (auto* const m : running)
       if (registry_->whereis(*m, name_term(c->name)) != c->who->pid)
         c_.complain("lost", fmt::format("{} heard yes, but {} does not have it", c->asked->what, m->name));
@@ -291,6 +296,7 @@ void name_subject::finale() {
   }
   c_.pass(30s);
   for (auto const& f : fresh) {
+    if (!agrees_) break; // a lock that some do not know of may be anybody's
     if (f->asked->answer != "yes") c_.complain("fresh", f->asked->what + " heard '" + f->asked->answer + "'");
     for (auto* const m : c_.running())
       if (registry_->whereis(*m, name_term(f->name)) != f->who->pid)
@@ -305,7 +311,7 @@ void name_subject::finale() {
   c_.pass(30s);
   for (auto const& f : fresh)
     for (auto* const m : c_.running())
-      if (registry_->whereis(*m, name_term(f->name)))
+      if (agrees_ && registry_->whereis(*m, name_term(f->name)))
         c_.complain("fresh", fmt::format("{}: {} still sees it", f->asked->what, m->name));
 }
 
@@ -313,10 +319,10 @@ void name_subject::finale() {
 
 std::unique_ptr<subject> make_names(cluster& c) {
   auto r = make_global(c);
-  return r != nullptr ? std::make_unique<name_subject>(c, std::move(r)) : nullptr;
+  return r != nullptr ? std::make_unique<name_subject>(c, std::move(r), false) : nullptr;
 }
 std::unique_ptr<subject> make_ideal_names(cluster& c) {
-  return std::make_unique<name_subject>(c, make_ideal(c));
+  return std::make_unique<name_subject>(c, make_ideal(c), true);
 }
 
 } // namespace remora::sim
