@@ -69,7 +69,7 @@ private:
   std::vector<done> batch_;
   int attempt_ = 0;
   std::vector<etf::atom> members_; // without us
-  std::set<etf::atom> gone_; // of them, in this round
+  std::set<etf::atom> gone_;       // of them, in this round
   etf::atom boss_;
   std::optional<base::time_point> deadline_;
 };
