@@ -10,7 +10,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <iostream>
+#include <set>
 #include <unistd.h>
 
 namespace {
@@ -28,6 +30,7 @@ struct options {
   std::size_t lines = 80;
   bool repeat = false;
   bool self_test = false;
+  std::set<std::uint64_t> open; // seeds that are known to fail, each with its reason in the file
   bool keep_going = false;
 };
 
@@ -111,8 +114,21 @@ bool self_test(options const& o) {
 
 [[noreturn]] void usage() {
   std::cerr << "sim [--seed N] [--runs M] [--trace] [--lines L] [--nodes K] [--only links,groups,names]\n"
-               "    [--strict] [--repeat] [--keep-going] [--self-test]\n";
+               "    [--open FILE] [--strict] [--repeat] [--keep-going] [--self-test]\n";
   std::exit(2);
+}
+
+// A seed at the beginning of a line; what follows says why.
+std::set<std::uint64_t> read_seeds(std::string const& path) {
+  std::ifstream in(path);
+  if (!in) {
+    std::cerr << "sim: cannot read " << path << "\n";
+    std::exit(2);
+  }
+  std::set<std::uint64_t> seeds;
+  for (std::string line; std::getline(in, line);)
+    if (!line.empty() && line[0] != '#') seeds.insert(std::strtoull(line.c_str(), nullptr, 10));
+  return seeds;
 }
 
 options parse(int argc, char** argv) {
@@ -132,6 +148,8 @@ options parse(int argc, char** argv) {
       o.each.nodes = number();
     else if (a == "--lines")
       o.lines = number();
+    else if (a == "--open")
+      o.open = read_seeds(value());
     else if (a == "--strict")
       o.each.strict = true;
     else if (a == "--trace")
@@ -166,13 +184,22 @@ int main(int argc, char** argv) {
   auto const began = std::chrono::steady_clock::now();
   std::uint64_t failed = 0;
   std::uint64_t done = 0;
+  std::uint64_t open = 0;
   for (; done < o.runs && (failed == 0 || o.keep_going); ++done) {
     auto s = o.each;
     s.seed += done;
-    if (!check(o, s)) ++failed;
+    if (!o.open.contains(s.seed)) {
+      if (!check(o, s)) ++failed;
+    } else if (one(s).complaints.empty()) {
+      fmt::print("seed {} passes now: take it out of the list of open ones\n", s.seed);
+      ++failed;
+    } else {
+      fmt::print("seed {} fails, as listed\n", s.seed);
+      ++open;
+    }
   }
   std::chrono::duration<double> const took = std::chrono::steady_clock::now() - began;
-  fmt::print("{} runs in {:.1f} s, {:.0f} per second: {} failed\n", done, took.count(),
-             static_cast<double>(done) / took.count(), failed);
+  fmt::print("{} runs in {:.1f} s, {:.0f} per second: {} failed, {} open\n", done, took.count(),
+             static_cast<double>(done) / took.count(), failed, open);
   return failed == 0 ? 0 : 1;
 }

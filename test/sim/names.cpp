@@ -5,7 +5,11 @@
 //   lost          at rest a name is there that was registered with yes by a node for a process of its own
 //   which
 //                 lives, unless somebody unregistered it, registered it anew, or it met another in a conflict
-//   exclusive     without faults, never two that live have the same name or the same lock at once, and nobody
+//   (A name is left out of these two from then on when a connection was lost while somebody changed it: the
+//   change may have reached one half of a partition and not the other. global has no way back from there, on
+//   OTP neither: its rounds are no transactions, and nodes that know each other do not compare their names
+//   again.) exclusive     without faults, never two that live have the same name or the same lock at once,
+//   and nobody
 //                 hears no for a name that nobody has
 //   locks         at rest every lock can be taken and given back, on every node
 //   fresh         at rest a new name can be registered on every node, is seen on all, and is gone afterwards
@@ -74,6 +78,7 @@ private:
   claim_ptr ask(member& m, registry::change wanted, std::size_t name, worker_ptr const& who);
   void lock(member& m);
   void end(worker_ptr const& w);
+  bool torn(std::size_t name) const;
   bool later_change(claim const& c) const;
   void check_calm();
   std::string seen(member& m);
@@ -231,6 +236,17 @@ void name_subject::check_calm() {
   }
 }
 
+// A connection was lost somewhere while this name was being changed.
+bool name_subject::torn(std::size_t name) const {
+  if (c_.asked().strict) return false;
+  auto const& losses = c_.world().losses();
+  return std::any_of(claims_.begin(), claims_.end(), [&](auto const& c) {
+    if (c->name != name) return false;
+    auto const first = std::lower_bound(losses.begin(), losses.end(), c->asked->asked);
+    return first != losses.end() && (!c->asked->done || *first <= c->answered);
+  });
+}
+
 // Somebody else changed the name, or may have, after this claim was made.
 bool name_subject::later_change(claim const& c) const {
   return std::any_of(claims_.begin(), claims_.end(), [&](auto const& o) {
@@ -244,6 +260,9 @@ bool name_subject::later_change(claim const& c) const {
 std::string name_subject::seen(member& m) {
   std::vector<std::string> out;
   for (auto const& name : registry_->names(m)) {
+    bool skip = false;
+    for (std::size_t i = 0; i < names_count; ++i) skip = skip || (name == name_term(i) && torn(i));
+    if (skip) continue;
     auto const pid = registry_->whereis(m, name);
     out.push_back(etf::print(name) + "=" + (pid ? text(*pid) : "undefined"));
   }
@@ -266,7 +285,7 @@ void name_subject::at_rest() {
   }
   for (auto const& c : claims_) {
     if (c->wanted == registry::change::unregisters || c->asked->answer != "yes" || !c->own) continue;
-    if (!agrees_ || !lives(*c->who) || later_change(*c)) continue;
+    if (!agrees_ || !lives(*c->who) || later_change(*c) || torn(c->name)) continue;
     for (auto* const m : running)
       if (registry_->whereis(*m, name_term(c->name)) != c->who->pid)
         c_.complain("lost", fmt::format("{} heard yes, but {} does not have it", c->asked->what, m->name));

@@ -423,6 +423,7 @@ void world::settle(member& m) {
 }
 
 void world::carry_out(member& m, node::effect& e) {
+  if (std::holds_alternative<node::peer_down>(e)) losses_.push_back(now_);
   if (auto const* const d = std::get_if<node::dial>(&e)) {
     auto const fate = weather_ != nullptr ? weather_->dial(m.name, d->node) : weather::dial_fate();
     dials_.push_back(

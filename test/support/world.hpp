@@ -152,6 +152,7 @@ public:
   void run();
   void pass(base::duration time); // with all that happens meanwhile
   base::time_point now() const { return now_; }
+  std::vector<base::time_point> const& losses() const { return losses_; } // when a node lost a peer, in order
 
   // The network.
   void cut(std::string const& a,
@@ -238,6 +239,7 @@ private:
   bool tap_ = false;
   bool stamp_ = false;
   bool quiet_ = false;
+  std::vector<base::time_point> losses_;
   lines trace_;
   std::map<std::string, lines> logs_;
   std::vector<std::pair<std::string, std::string>> labels_;
