@@ -8,7 +8,7 @@
 cases() ->
     [ping, names, nodes, status, call, call_arguments, json_of_every_command,
      no_such_node, no_such_function, wrong_arguments, client_with_wrong_cookie, node_with_wrong_cookie,
-     no_epmd, mute_epmd, name_taken, address_in_use, no_such_address, wrong_names,
+     no_epmd, mute_epmd, global_names, name_taken, address_in_use, no_such_address, wrong_names,
      leaves_on_sigterm, leaves_on_sigint, leaves_with_lifeline, no_lifeline_to_watch,
      config_file, config_mistakes, command_line_wins,
      cookie_is_created, cookie_in_xdg_place, cookie_order, cookie_file_mistakes, cookie_of_systemd, cookie_is_never_told,
@@ -160,6 +160,29 @@ mute_epmd(Config) ->
     {4, [], Lines} = client(Config, ["run", "--name", "x@127.0.0.1", "--epmd-port", integer_to_list(Port)]),
     match(Lines, "port " ++ integer_to_list(Port) ++ " does not answer.*epmd -daemon"),
     gen_tcp:close(Mute).
+
+%% The registry is asked of an OTP node and of a remora node alike.
+global_names(Config) ->
+    Peer = #{node := PeerNode} = peer(1, Config),
+    Pid = run(Peer, fun() -> P = spawn(timer, sleep, [infinity]), yes = global:register_name({shard, 1}, P), P end),
+    with_remora(Config, [], fun(#{node := Node} = Remora) ->
+        remora_ct:connect(Peer, Remora),
+        [begin
+             Shown = wait_until(fun() ->
+                 case client(Config, ["whereis", "{shard,1}", "--node", text(Asked)]) of
+                     {0, [Line], []} -> Line;
+                     _ -> false
+                 end
+             end, 10_000),
+             ?assertNotEqual(nomatch, string:find(Shown, text(node(Pid)))),
+             ?assertMatch({0, ["{shard,1}"], []}, client(Config, ["registered", text(Asked)])),
+             {1, [], Nobody} = client(Config, ["whereis", "nobody", "--node", text(Asked)]),
+             match(Nobody, "knows no nobody")
+         end || Asked <- [PeerNode, Node]]
+    end),
+    {2, [], Wrong} = client(Config, ["whereis", "{a", "--node", text(PeerNode)]),
+    match(Wrong, "no Erlang term"),
+    run(Peer, fun() -> global:unregister_name({shard, 1}) end).
 
 name_taken(Config) ->
     with_remora(Config, [], fun(#{node := Node}) ->
