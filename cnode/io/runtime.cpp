@@ -1,5 +1,7 @@
 #include "io/runtime.hpp"
 
+#include "base/check.hpp"
+
 #include "etf/reader.hpp"
 #include "io/clock.hpp"
 #include "io/cookie.hpp"
@@ -143,6 +145,10 @@ runtime::~runtime() = default;
 
 node::core& runtime::node() { return parts_->core; }
 services::groups& runtime::groups() { return parts_->services->groups; }
+services::names& runtime::names() {
+  base::check(parts_->services->names.has_value(), "runtime: names() needs options.registry");
+  return *parts_->services->names;
+}
 void runtime::on_ready(std::function<void(ready_info const&)> told) { parts_->ready = std::move(told); }
 void runtime::on_event(std::function<void(io::event const&)> told) { parts_->event = std::move(told); }
 void runtime::stop() { parts_->leave(); }

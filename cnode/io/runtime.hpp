@@ -17,6 +17,7 @@
 #include "node/core.hpp"
 #include "node/server.hpp"
 #include "services/groups.hpp"
+#include "services/names.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -80,6 +81,8 @@ public:
   node::functions& functions() { return node().functions(); }
   // Process groups: joins, members, broadcasts, subscriptions, scopes.
   services::groups& groups();
+  // Global names: registering, whereis, locks. Only with options.registry.
+  services::names& names();
   // Starts a process, before run() or from a process or function while it runs. It first runs in run(). The
   // name is registered locally: {name, 'calc@host'} for others. A name that is taken aborts: names are the
   // program's own choice (a process that may lose such a race asks self::register_name). `initial_call` is
