@@ -1,10 +1,11 @@
 // Runs the scripts of test/spec: stories in the style of etcd's datadriven tests. A command, `----`, and what
 // came of it; REMORA_REWRITE=1 writes the outcomes anew, to be reviewed like code.
 //
-//   node a@h [hidden] [cookie=C] [pg=S,..]   a node of ours, with these scopes of process groups
-//   raw r@h [cookie=C] [creation=N] [answer=nok|alive|..]   a peer that does as it is told; again: other
-//   settings process a p [mortal]                     a process p of a: it traps exits, and its mailbox is
-//   shown function b m:f/N answer T | exit T | throw T | error T | send ARG1 T     what may be called on b p
+//   node a@h [hidden] [cookie=C] [pg=S,..] [global]   a node of ours, with these scopes of process groups, in
+//   `global` p register N [Policy]  p unregister N  p whereis N     global names, asked by p for itself raw
+//   r@h [cookie=C] [creation=N] [answer=nok|alive|..]   a peer that does as it is told; again: other settings
+//   process a p [mortal]                     a process p of a: it traps exits, and its mailbox is shown
+//   function b m:f/N answer T | exit T | throw T | error T | send ARG1 T     what may be called on b p
 //   link|unlink q     p exit q REASON      p send q TERM   p monitor q | {name,node@h}   p demonitor p call
 //   {name,node@h} TERM [SECONDS]      p rpc node@h m f ARGS [SECONDS] p spawn node@h m f ARGS [link]
 //   [monitor] r dial a     r send CONTROL [| PAYLOAD]  r hang_up       a dial b@h     a leave hold | release
@@ -21,6 +22,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -178,7 +180,19 @@ private:
     std::stringstream scopes(option(all, "pg"));
     for (std::string scope; std::getline(scopes, scope, ',');) about.pg_scopes.push_back(scope);
     auto& n = w_.add(full(all.at(1)), options);
-    groups_.insert_or_assign(full(all.at(1)), services::install(n, about).groups);
+    if (has(all, "global")) about.registry.emplace();
+    auto const installed = services::install(n, about);
+    groups_.insert_or_assign(full(all.at(1)), installed.groups);
+    if (installed.names) {
+      names_.insert_or_assign(full(all.at(1)), *installed.names);
+      auto const gns = n.find_registered("global_name_server")->pid;
+      for (std::uint32_t i = 0; i < 3; ++i) { // spawned one behind the other
+        auto pid = gns;
+        pid.id += i;
+        static constexpr std::array<std::string_view, 3> roles = {"gns", "lock", "reg"};
+        w_.label(pid, std::string(roles.at(i)) + short_name(all.at(1)));
+      }
+    }
     for (auto const& scope : about.pg_scopes)
       w_.label(n.find_registered(scope)->pid, scope + short_name(all.at(1)));
   }
@@ -267,6 +281,11 @@ private:
     if (verb == "call")
       return call(p, to(all.at(2)), term(all.at(3)), all.size() > 4 ? seconds(all.at(4)) : 5s);
     if (verb == "rpc") return rpc(p, all);
+    if (verb == "register" || verb == "unregister") return change_name(p, all);
+    if (verb == "whereis") {
+      auto const* const found = names_.at(std::string(p.node.text())).whereis(*term(all.at(2)));
+      return answers_.push_back("whereis: " + (found != nullptr ? w_.text(*etf::make(*found)) : "undefined"));
+    }
     if (verb == "spawn") {
       me.spawn_request(etf::atom(full(all.at(2))), all.at(3), all.at(4), term(all.at(5)),
                        {.link = has(all, "link"), .monitor = has(all, "monitor")});
@@ -287,6 +306,21 @@ private:
     });
     w_.label(child, "caller");
   }
+  void change_name(etf::pid const& p, words const& all) {
+    auto const name = term(all.at(2));
+    auto const policy = all.size() > 3 ? global::policy_of(*term(all.at(3))) : global::policy{};
+    bool const add = all.at(1) == "register";
+    auto const child = w_.spawn(w_.at(std::string(p.node.text())), [=, this](node::self me) -> node::task<> {
+      auto const& names = names_.at(std::string(p.node.text()));
+      global::outcome said;
+      if (add)
+        said = co_await names.register_name(me, name, p, *policy);
+      else
+        said = co_await names.unregister_name(me, name);
+      answers_.push_back(all.at(1) + ": " + w_.text(*services::to_term(said)));
+    });
+    w_.label(child, "caller");
+  }
   void rpc(etf::pid const& p, words const& all) {
     auto const arguments = term(all.at(5));
     auto const timeout = all.size() > 6 ? seconds(all.at(6)) : base::duration(5s);
@@ -301,6 +335,7 @@ private:
   std::map<std::string, raw_peer*> raws_;
   std::map<std::string, etf::pid> processes_;
   std::map<std::string, services::groups> groups_;
+  std::map<std::string, services::names> names_;
   std::map<std::uint32_t, etf::reference> monitors_;
   lines answers_;
   std::vector<std::string> pids_; // that appeared without a name
