@@ -24,7 +24,7 @@ pg_peer() -> #{otp_args => ["-kernel", "prevent_overlapping_partitions", "false"
 
 init_per_testcase(_, Config) ->
     case remora_ct:nut_kind() of
-        remora -> [{ours, [remora_ct:start_node_like_nut(Config, #{}) || _ <- [1, 2]]} | Config];
+        remora -> [{ours, [remora_ct:start_node_like_nut(Config, #{args => ["--prevent-overlapping-partitions", "false"]}) || _ <- [1, 2]]} | Config];
         beam -> {skip, "only remora has the door"}
     end.
 

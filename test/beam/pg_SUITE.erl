@@ -20,7 +20,8 @@ peers() -> [pg_peer(), pg_peer(), pg_peer(), #{hidden => true}].
 
 pg_peer() -> #{otp_args => ["-kernel", "start_pg", "true", "-kernel", "prevent_overlapping_partitions", "false"]}.
 
-nut_opts(_) -> #{args => ["--pg-scope", "second"]}.
+%% As the peers, so that what a case cuts is all that is cut.
+nut_opts(_) -> #{args => ["--pg-scope", "second", "--prevent-overlapping-partitions", "false"]}.
 
 %% Every case begins and ends with whole clusters, and OTP scopes that did not restart unless the case says so.
 init_per_testcase(Case, Config0) ->
