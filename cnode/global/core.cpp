@@ -1,5 +1,7 @@
 #include "global/core.hpp"
 
+#include <utility>
+
 namespace remora::global {
 
 using etf::am;
@@ -8,7 +10,7 @@ using etf::tup;
 
 core::core(std::array<etf::pid, roles> pids, std::uint32_t creation, options opts, std::uint64_t seed)
     : state_(std::move(pids), creation, opts, seed), locker_(state_), registrar_(state_), partitions_(state_),
-      joining_(state_, locker_, partitions_) {
+      joining_(state_, locker_, partitions_), comparing_(state_) {
   locker_.on_locked = [this](etf::atom const& node, std::uint64_t tag, lock_id const& id) {
     joining_.locked(node, tag, id);
   };
@@ -16,18 +18,27 @@ core::core(std::array<etf::pid, roles> pids, std::uint32_t creation, options opt
     joining_.forget(node);
     registrar_.forget(node);
   };
+  comparing_.busy = [this] { return !registrar_.idle(); };
+  comparing_.anew = [this](etf::atom const& node, bool ours) {
+    if (!ours && joining_.begun_anew(node)) return; // both began
+    joining_.forget(node);
+    registrar_.forget(node);
+    joining_.open_anew(node);
+  };
 }
 
 void core::handle(event const& e, base::time_point now, effects& out) {
   state_.now = now;
   state_.out = &out;
   std::visit([this](auto const& what) { on(what); }, e);
+  if (std::exchange(state_.unsettled, false)) comparing_.unsettled();
   state_.out = nullptr;
 }
 
 std::optional<base::time_point> core::next_deadline() const {
-  return base::earliest(base::earliest(locker_.next_deadline(), registrar_.next_deadline()),
-                        base::earliest(joining_.next_deadline(), partitions_.next_deadline()));
+  auto const next = base::earliest(base::earliest(locker_.next_deadline(), registrar_.next_deadline()),
+                                   base::earliest(joining_.next_deadline(), partitions_.next_deadline()));
+  return base::earliest(next, comparing_.next_deadline());
 }
 
 void core::on(tick const&) {
@@ -35,12 +46,15 @@ void core::on(tick const&) {
   registrar_.wake();
   joining_.wake();
   partitions_.wake();
+  comparing_.wake();
 }
 
 void core::on(node_up const& e) { joining_.node_up(e.node); }
 
 void core::on(node_down const& e) {
   state_.up.erase(e.node);
+  state_.unsettled = true;
+  comparing_.lost(e.node);
   partitions_.lost(e.node);
   // The words of three processes come in any order: calls to that node end with the first of them.
   locker_.gone(e.node, false);
@@ -63,7 +77,9 @@ void core::on(message const& e) {
   switch (e.at) {
   case role::name_server: return at_name_server(*e.what);
   case role::locker: return locker_.heard(*e.what);
-  case role::registrar: return registrar_.heard(*e.what);
+  case role::registrar:
+    if (!comparing_.heard(*e.what)) registrar_.heard(*e.what);
+    return;
   }
 }
 

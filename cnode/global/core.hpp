@@ -8,10 +8,11 @@
 //   registry.find(name)                                 whereis, at any time
 //
 // The parts: names and locks are tables (state), the locker and joining bring partitions together, the
-// registrar puts names in, partitions drops whom others lost. Calls to the name server are answered at once,
+// registrar puts names in, partitions drops whom others lost, comparing finds what a cut has torn. Calls to the name server are answered at once,
 // whatever the locker and the registrar wait for: two joining nodes would wait for each other otherwise.
 #pragma once
 
+#include "global/comparing.hpp"
 #include "global/joining.hpp"
 #include "global/locker.hpp"
 #include "global/partitions.hpp"
@@ -56,6 +57,7 @@ private:
   registrar registrar_;
   partitions partitions_;
   joining joining_;
+  comparing comparing_;
 };
 
 } // namespace remora::global

@@ -171,6 +171,17 @@ void joining::forget(etf::atom const& node) {
   s_.synced.erase(node);
 }
 
+void joining::open_anew(etf::atom const& node) {
+  if (!s_.up.contains(node)) return;
+  open(node);
+  if (auto const found = sessions_.find(node); found != sessions_.end()) found->second.anew = true;
+}
+
+bool joining::begun_anew(etf::atom const& node) const {
+  auto const found = sessions_.find(node);
+  return found != sessions_.end() && found->second.anew && found->second.his_tag.empty();
+}
+
 void joining::wake() {
   std::vector<etf::atom> due;
   for (auto const& [node, s] : sessions_)
@@ -489,6 +500,7 @@ void joining::finish(etf::atom const& node) {
     b.list(2).tuple(2).atom("vsn").integer(version).tuple(2).atom("lock").copy(*lock.whole()).nil();
     last_words.message = b.take();
   }
+  s_.unsettled = true;
   // Known grows before the locker goes on: what it does next counts the new ones in.
   s_.pending.erase(node);
   add_known(added);
@@ -515,6 +527,7 @@ void joining::on_new_nodes(etf::view message) {
   while (auto const item = extra->next())
     if (auto const pair = item->tuple<2>(); pair && (*pair)[0].is_atom("lock"))
       if (auto const id = (*pair)[1].tuple<2>()) requester = (*id)[1];
+  s_.unsettled = true;
   for (auto const& node : add_known(nodes_of(m[4]))) introduce(node);
   apply(operations(etf::term(m[2])), m[3], requester);
 }
@@ -539,6 +552,7 @@ void joining::on_in_sync(etf::view message) {
   auto const node = as_node(*message.element(1));
   if (!node) return s_.complain("an in_sync of another shape", message);
   if (!s_.up.contains(*node)) return;
+  s_.unsettled = true;
   s_.synced.insert(*node);
   s_.pending.erase(*node);
   early_.erase(*node);

@@ -4,8 +4,28 @@
 
 namespace remora::global {
 
+namespace {
+
+// FNV-1a over all of it, then splitmix64's finalizer: sums of these are hardly ever equal by chance.
+std::uint64_t digest_of(etf::view name, etf::pid const& p) {
+  std::uint64_t h = 14695981039346656037U;
+  auto const mix = [&h](auto const& bytes) {
+    for (auto const b : bytes) h = (h ^ static_cast<std::uint8_t>(b)) * 1099511628211U;
+  };
+  mix(base::as_text(name.bytes()));
+  mix(p.node.text());
+  for (auto const part : {p.id, p.serial, p.creation}) h = (h ^ part) * 1099511628211U;
+  h = (h ^ (h >> 30U)) * 0xbf58476d1ce4e5b9U;
+  h = (h ^ (h >> 27U)) * 0x94d049bb133111ebU;
+  return h ^ (h >> 31U);
+}
+
+} // namespace
+
 void names_table::put(entry e) {
+  digest_ += digest_of(*e.name, e.pid);
   if (auto const found = entries_.find(e.name); found != entries_.end()) {
+    digest_ -= digest_of(*found->first, found->second.pid);
     if (found->second.pid != e.pid) {
       forget(found->second.pid, *e.name);
       by_pid_[e.pid].push_back(found->first);
@@ -22,6 +42,7 @@ void names_table::put(entry e) {
 bool names_table::erase(etf::view name) {
   auto const found = entries_.find(name);
   if (found == entries_.end()) return false;
+  digest_ -= digest_of(name, found->second.pid);
   forget(found->second.pid, name);
   entries_.erase(found);
   return true;

@@ -11,6 +11,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -53,6 +54,8 @@ public:
   std::span<etf::term const> of(etf::pid const& p) const;
 
   std::size_t size() const { return entries_.size(); }
+  // The same for two tables with the same names for the same pids, whatever their order; on every node.
+  std::uint64_t digest() const { return digest_; }
   auto begin() const { return entries_.begin(); }
   auto end() const { return entries_.end(); }
 
@@ -61,6 +64,7 @@ private:
 
   boost::unordered_flat_map<etf::term, entry, term_hash, term_equal> entries_;
   boost::unordered_flat_map<etf::pid, std::vector<etf::term>> by_pid_;
+  std::uint64_t digest_ = 0; // the sum of its entries' digests
 };
 
 } // namespace remora::global

@@ -248,6 +248,7 @@ void registrar::timed_out() {
 }
 
 void registrar::roll_back() {
+  s_.unsettled = true; // a member that wakes up later may have done the one and not the other
   std::vector<etf::term> out;
   for (auto d = batch_.rbegin(); d != batch_.rend(); ++d) {
     if (d->name.empty()) continue;

@@ -72,7 +72,10 @@ bool state::lock_still_set(authority who) const {
 
 // global.erl, insert_global_name/6: what was there is replaced, and gone too when the lock is.
 void state::insert(entry e, authority who) {
-  if (!lock_still_set(who)) return erase(*e.name);
+  if (!lock_still_set(who)) {
+    unsettled = true; // others may have let it in
+    return erase(*e.name);
+  }
   if (auto const* const old = names.find(*e.name)) {
     if (old->pid == e.pid && !e.own && *old->method == *e.method) e.own = old->own;
     if (old->pid != e.pid) {

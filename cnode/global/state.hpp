@@ -43,6 +43,7 @@ public:
   base::random random;
   base::time_point now{};
   effects* out = nullptr; // of the event that is handled
+  bool unsettled = false; // since the last look, something happened after which nodes may differ
 
   std::map<etf::atom, int> known; // with their protocol versions
   std::map<etf::atom, int> pending;

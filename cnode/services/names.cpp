@@ -236,7 +236,7 @@ names::names(node::core& node, global::options options) : all_(std::make_shared<
   };
   start(role::name_server, global::server_name, "global:init/1");
   start(role::locker, {}, "global:start_the_locker/1");
-  start(role::registrar, {}, "global:start_the_registrar/0");
+  start(role::registrar, global::comparing_name, "global:start_the_registrar/0");
 }
 
 namespace {
