@@ -13,7 +13,6 @@ namespace {
 constexpr int version = 1;
 constexpr std::uint64_t calm_ms = 2000; // without trouble, and up to a half more: not all nodes at once
 constexpr auto again_after = std::chrono::milliseconds(1000);
-constexpr unsigned rejoins_max = 8; // with one node, before they have been alike once: then it is let be
 
 } // namespace
 
@@ -56,7 +55,8 @@ bool comparing::heard(etf::view message) {
   etf::atom const node(*name);
   if (*tag == "compare" && *arity == 4) {
     s_.emit(send{role::registrar, etf::destination(comparing_name, node.text()),
-                 make(tup(am("compared"), version, s_.us, s_.known.contains(node), s_.names.digest())), false});
+                 make(tup(am("compared"), version, s_.us, s_.known.contains(node), s_.names.digest())),
+                 false});
   } else if (*tag == "compared" && *arity == 5) {
     auto const knows_us = message.element(3)->boolean();
     auto const his = message.element(4)->unsigned_integer();
@@ -75,8 +75,8 @@ void comparing::on_compared(etf::atom const& node, bool knows_us, std::uint64_t 
     rejoins_.erase(node);
     return;
   }
-  // Twice the same: not a registration that is on its way. One node at a time, for its names may be all that is
-  // missing.
+  // Twice the same: not a registration that is on its way. One node at a time, for its names may be all that
+  // is missing.
   if (found != differences_.end() && found->second == now) {
     if (++rejoins_[node] > rejoins_max) return;
     s_.log(notice::level::warning,

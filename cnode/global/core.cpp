@@ -49,7 +49,10 @@ void core::on(tick const&) {
   comparing_.wake();
 }
 
-void core::on(node_up const& e) { joining_.node_up(e.node); }
+void core::on(node_up const& e) {
+  state_.unsettled = true; // it may know us already, or we it
+  joining_.node_up(e.node);
+}
 
 void core::on(node_down const& e) {
   state_.up.erase(e.node);

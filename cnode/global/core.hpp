@@ -8,8 +8,9 @@
 //   registry.find(name)                                 whereis, at any time
 //
 // The parts: names and locks are tables (state), the locker and joining bring partitions together, the
-// registrar puts names in, partitions drops whom others lost, comparing finds what a cut has torn. Calls to the name server are answered at once,
-// whatever the locker and the registrar wait for: two joining nodes would wait for each other otherwise.
+// registrar puts names in, partitions drops whom others lost, comparing finds what a cut has torn. Calls to
+// the name server are answered at once, whatever the locker and the registrar wait for: two joining nodes
+// would wait for each other otherwise.
 #pragma once
 
 #include "global/comparing.hpp"

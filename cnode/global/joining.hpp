@@ -24,10 +24,10 @@ public:
 
   void node_up(etf::atom const& node);
   void connected(etf::atom const& node, bool up);
-  void forget(etf::atom const& node); // its session, and all that is known of it
-  void open_anew(etf::atom const& node);          // with a node that is up and forgotten on both sides
-  bool begun_anew(etf::atom const& node) const;   // and he has not answered yet
-  void cast(etf::view message);       // of another name server
+  void forget(etf::atom const& node);           // its session, and all that is known of it
+  void open_anew(etf::atom const& node);        // with a node that is up and forgotten on both sides
+  bool begun_anew(etf::atom const& node) const; // and he has not answered yet
+  void cast(etf::view message);                 // of another name server
   void init_connect_ack(etf::view message);
   void cancel_connect(etf::view message);
   void locked(etf::atom const& node, std::uint64_t my_tag, lock_id const& id);
@@ -48,7 +48,7 @@ private:
   };
   struct session {
     std::uint64_t my_tag = 0;
-    bool anew = false; // by open_anew
+    bool anew = false;                           // by open_anew
     std::optional<base::time_point> quiet_until; // restarting: nothing is said or heard but init_connect
     etf::term his_tag;                           // empty until his init_connect
     etf::pid his_locker;

@@ -22,7 +22,6 @@ struct settings {
   std::optional<std::size_t> nodes; // else drawn
   std::set<std::string> only;       // subjects; empty is all
   bool trace = false;               // of every frame
-  bool strict = false;              // asks of names what the protocol does not promise
   std::string mutant;               // a fault of our own making that a checker must find
 };
 

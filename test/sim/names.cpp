@@ -5,11 +5,9 @@
 //   lost          at rest a name is there that was registered with yes by a node for a process of its own
 //   which
 //                 lives, unless somebody unregistered it, registered it anew, or it met another in a conflict
-//   (A name is left out of these two from then on when a connection was lost while somebody changed it: the
-//   change may have reached one half of a partition and not the other. global has no way back from there, on
-//   OTP neither: its rounds are no transactions, and nodes that know each other do not compare their names
-//   again.) exclusive     without faults, never two that live have the same name or the same lock at once,
-//   and nobody
+//                 (one that was taken from a node of another partition is such another: that node still has
+//                 it)
+//   exclusive     without faults, never two that live have the same name or the same lock at once, and nobody
 //                 hears no for a name that nobody has
 //   locks         at rest every lock can be taken and given back, on every node
 //   fresh         at rest a new name can be registered on every node, is seen on all, and is gone afterwards
@@ -59,8 +57,7 @@ using claim_ptr = std::shared_ptr<claim>;
 
 class name_subject : public subject {
 public:
-  name_subject(cluster& c, std::unique_ptr<registry> r, bool ideal)
-      : subject(c), registry_(std::move(r)), agrees_(ideal || c.pop() || c.calm() || c.asked().strict) {
+  name_subject(cluster& c, std::unique_ptr<registry> r) : subject(c), registry_(std::move(r)) {
     c.on_start.push_back([this](member& m) { add(m); });
     for (auto& w : weights_) w = c.chance(30) ? 0 : 1 + c.below(8);
     weights_[0] += 2;
@@ -78,16 +75,12 @@ private:
   claim_ptr ask(member& m, registry::change wanted, std::size_t name, worker_ptr const& who);
   void lock(member& m);
   void end(worker_ptr const& w);
-  bool torn(std::size_t name) const;
+  bool contested(claim const& mine) const;
   bool later_change(claim const& c) const;
   void check_calm();
   std::string seen(member& m);
 
   std::unique_ptr<registry> registry_;
-  // Without prevent_overlapping_partitions a failed introduction leaves two nodes that do not know each other
-  // (protocol.md 7.9: nodedown only forgets), and nothing in the protocol repairs it. `--strict` asks for it
-  // all the same.
-  bool agrees_;
   std::vector<worker_ptr> workers_;
   std::vector<claim_ptr> claims_;
   std::array<std::uint64_t, 7> weights_{};
@@ -236,15 +229,18 @@ void name_subject::check_calm() {
   }
 }
 
-// A connection was lost somewhere while this name was being changed.
-bool name_subject::torn(std::size_t name) const {
-  if (c_.asked().strict) return false;
+// A connection was lost somewhere while this name was being changed, and another that lives had it before.
+bool name_subject::contested(claim const& mine) const {
   auto const& losses = c_.world().losses();
-  return std::any_of(claims_.begin(), claims_.end(), [&](auto const& c) {
-    if (c->name != name) return false;
+  bool torn = false, another = false;
+  for (auto const& c : claims_) {
+    if (c->name != mine.name) continue;
     auto const first = std::lower_bound(losses.begin(), losses.end(), c->asked->asked);
-    return first != losses.end() && (!c->asked->done || *first <= c->answered);
-  });
+    torn = torn || (first != losses.end() && (!c->asked->done || *first <= c->answered));
+    bool const before = c->asked->asked <= mine.asked->asked && c->asked->answer != "no";
+    another = another || (before && c->who != nullptr && c->who != mine.who && lives(*c->who));
+  }
+  return torn && another;
 }
 
 // Somebody else changed the name, or may have, after this claim was made.
@@ -260,9 +256,6 @@ bool name_subject::later_change(claim const& c) const {
 std::string name_subject::seen(member& m) {
   std::vector<std::string> out;
   for (auto const& name : registry_->names(m)) {
-    bool skip = false;
-    for (std::size_t i = 0; i < names_count; ++i) skip = skip || (name == name_term(i) && torn(i));
-    if (skip) continue;
     auto const pid = registry_->whereis(m, name);
     out.push_back(etf::print(name) + "=" + (pid ? text(*pid) : "undefined"));
   }
@@ -273,10 +266,10 @@ std::string name_subject::seen(member& m) {
 void name_subject::at_rest() {
   auto const running = c_.running();
   if (running.empty()) return;
-  if (agrees_ && !registry_->joined()) c_.complain("agreement", "not all share their names with all others");
+  if (!registry_->joined()) c_.complain("agreement", "not all share their names with all others");
   auto const first = seen(*running[0]);
   for (auto* const m : running) {
-    if (auto const here = seen(*m); agrees_ && here != first)
+    if (auto const here = seen(*m); here != first)
       c_.complain("agreement", fmt::format("{} has {}, {} has {}", m->name, here, running[0]->name, first));
     for (auto const& name : registry_->names(*m))
       if (auto const pid = registry_->whereis(*m, name); !pid || !c_.alive(*pid))
@@ -285,7 +278,7 @@ void name_subject::at_rest() {
   }
   for (auto const& c : claims_) {
     if (c->wanted == registry::change::unregisters || c->asked->answer != "yes" || !c->own) continue;
-    if (!agrees_ || !lives(*c->who) || later_change(*c) || torn(c->name)) continue;
+    if (!lives(*c->who) || later_change(*c) || contested(*c)) continue;
     for (auto* const m : running)
       if (registry_->whereis(*m, name_term(c->name)) != c->who->pid)
         c_.complain("lost", fmt::format("{} heard yes, but {} does not have it", c->asked->what, m->name));
@@ -315,7 +308,6 @@ void name_subject::finale() {
   }
   c_.pass(30s);
   for (auto const& f : fresh) {
-    if (!agrees_) break; // a lock that some do not know of may be anybody's
     if (f->asked->answer != "yes") c_.complain("fresh", f->asked->what + " heard '" + f->asked->answer + "'");
     for (auto* const m : c_.running())
       if (registry_->whereis(*m, name_term(f->name)) != f->who->pid)
@@ -330,7 +322,7 @@ void name_subject::finale() {
   c_.pass(30s);
   for (auto const& f : fresh)
     for (auto* const m : c_.running())
-      if (agrees_ && registry_->whereis(*m, name_term(f->name)))
+      if (registry_->whereis(*m, name_term(f->name)))
         c_.complain("fresh", fmt::format("{}: {} still sees it", f->asked->what, m->name));
 }
 
@@ -338,10 +330,10 @@ void name_subject::finale() {
 
 std::unique_ptr<subject> make_names(cluster& c) {
   auto r = make_global(c);
-  return r != nullptr ? std::make_unique<name_subject>(c, std::move(r), false) : nullptr;
+  return r != nullptr ? std::make_unique<name_subject>(c, std::move(r)) : nullptr;
 }
 std::unique_ptr<subject> make_ideal_names(cluster& c) {
-  return std::make_unique<name_subject>(c, make_ideal(c), true);
+  return std::make_unique<name_subject>(c, make_ideal(c));
 }
 
 } // namespace remora::sim

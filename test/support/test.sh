@@ -47,7 +47,7 @@ replay() {
 }
 
 part units units build/release/test/unit
-part sim build/release/test/sim --runs 2000 --keep-going --open test/sim/open_seeds.txt
+part sim build/release/test/sim --runs 2000 --keep-going
 part sim-repeats build/release/test/sim --runs 50 --seed 5000 --repeat
 part sim-checkers build/release/test/sim --self-test
 part asan-build make -s asan

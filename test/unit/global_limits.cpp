@@ -287,6 +287,86 @@ TEST_CASE("global: a callback decides in time, and lowest_pid when it does not; 
   }
 }
 
+// A native peer that is known to the core, and up; p compares by hand.
+namespace {
+struct compared_with_p : alone {
+  compared_with_p() {
+    feed(global::node_up{etf::atom("p@h")});
+    gets("{'$gen_cast',{new_nodes,'q@h',[],[],[{'p@h',8}],[]}}");
+    gets("{'$gen_cast',{in_sync,'p@h',true}}");
+    sleep();
+  }
+  void sleep() { // to its deadline
+    now = core.next_deadline().value_or(now);
+    feed(global::tick{});
+  }
+  std::vector<std::string> registrar_gets(std::string const& text) {
+    return feed(global::message{role::registrar, *etf::parse(text)});
+  }
+};
+} // namespace
+
+TEST_CASE(
+    "global: once trouble is over a peer is compared with; the same difference twice, and both join anew") {
+  compared_with_p s;
+  CHECK(s.sent("{compare,1,m@h,0}").find("remora_names") != std::string::npos);
+  SUBCASE("alike: nothing more") {
+    CHECK(s.registrar_gets("{compared,1,'p@h',true,0}").empty());
+    CHECK(!s.core.next_deadline());
+  }
+  SUBCASE("other names, then alike: it was a registration under way") {
+    CHECK(s.registrar_gets("{compared,1,'p@h',true,17}").empty());
+    s.sleep();
+    CHECK(!s.sent("compare").empty());
+    CHECK(s.registrar_gets("{compared,1,'p@h',true,0}").empty());
+    CHECK(!s.core.next_deadline());
+  }
+  SUBCASE("other names twice, but not the same ones") {
+    s.registrar_gets("{compared,1,'p@h',true,17}");
+    s.sleep();
+    CHECK(s.registrar_gets("{compared,1,'p@h',true,18}").empty());
+  }
+  SUBCASE("he does not know us") {
+    s.registrar_gets("{compared,1,'p@h',false,0}");
+    s.sleep();
+    s.registrar_gets("{compared,1,'p@h',false,0}");
+    CHECK(!s.sent("{rejoin,1,m@h}").empty());
+    CHECK(!s.sent("init_connect").empty());
+    CHECK(s.core.tables().known.empty());
+    CHECK(s.registrar_gets("{rejoin,1,'p@h'}").empty()); // he found the same at the same time
+    CHECK(!s.gets(p_init).empty());                      // and the session goes on
+    CHECK(s.sent("cancel_connect").empty());
+  }
+  SUBCASE("he says so") {
+    s.registrar_gets("{rejoin,1,'p@h'}");
+    CHECK(!s.sent("init_connect").empty());
+    CHECK(s.sent("rejoin").empty());
+  }
+  SUBCASE("what is not understood, or of nobody, changes nothing") {
+    for (auto const* const text :
+         {"{rejoin,2,'p@h'}", "{rejoin,1,'z@h'}", "{rejoin,1,7}", "{compare,1,'z@h',0}",
+          "{compared,1,'p@h',true,-1}", "{compared,1,'p@h',maybe,0}"})
+      CHECK(s.registrar_gets(text).empty());
+    CHECK(s.core.tables().known.size() == 1);
+  }
+}
+
+TEST_CASE("global: a peer that always differs is let be after rejoins_max") {
+  compared_with_p s;
+  unsigned rejoins = 0;
+  for (int i = 0; i < 40; ++i) {
+    s.registrar_gets("{compared,1,'p@h',true,17}");
+    s.sleep();
+    s.registrar_gets("{compared,1,'p@h',true,17}");
+    if (s.sent("rejoin").empty()) continue;
+    ++rejoins;
+    s.gets("{'$gen_cast',{new_nodes,'q@h',[],[],[{'p@h',8}],[]}}"); // joined
+    s.gets("{'$gen_cast',{in_sync,'p@h',true}}");
+    s.sleep();
+  }
+  CHECK(rejoins == global::rejoins_max);
+}
+
 TEST_CASE("global: lost_connection is relayed once, and drops the lost node") {
   alone s;
   s.gets("{'$gen_cast',{new_nodes,'p@h',[],[],[{'a@h',8},{'b@h',8},{'c@h',8}],[{vsn,8},{lock,{global,x}}]}}");
