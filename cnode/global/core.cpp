@@ -54,6 +54,8 @@ void core::on(node_up const& e) {
   joining_.node_up(e.node);
 }
 
+void core::on(part const& e) { partitions_.part(e.node); }
+
 void core::on(node_down const& e) {
   state_.up.erase(e.node);
   state_.unsettled = true;

@@ -13,8 +13,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace remora::global {
@@ -41,6 +43,13 @@ struct entry {
   etf::atom registrar_node{};          // of an external name (register_ext), else empty
 };
 
+// What became of a name.
+struct name_change {
+  etf::term name;
+  std::optional<etf::pid> pid; // none: nobody has it any more
+  friend bool operator==(name_change const&, name_change const&) = default;
+};
+
 class names_table {
 public:
   entry const* find(etf::view name) const {
@@ -53,6 +62,10 @@ public:
   // The names of a process, in the order in which it got them.
   std::span<etf::term const> of(etf::pid const& p) const;
 
+  // From now on all changes are kept, for whoever takes them after each event.
+  void keep_changes() { keeps_changes_ = true; }
+  std::vector<name_change> take_changes() { return std::exchange(changes_, {}); }
+
   std::size_t size() const { return entries_.size(); }
   // The same for two tables with the same names for the same pids, whatever their order; on every node.
   std::uint64_t digest() const { return digest_; }
@@ -61,10 +74,15 @@ public:
 
 private:
   void forget(etf::pid const& p, etf::view name);
+  void changed(etf::term const& name, std::optional<etf::pid> pid) {
+    if (keeps_changes_) changes_.push_back({name, std::move(pid)});
+  }
 
   boost::unordered_flat_map<etf::term, entry, term_hash, term_equal> entries_;
   boost::unordered_flat_map<etf::pid, std::vector<etf::term>> by_pid_;
   std::uint64_t digest_ = 0; // the sum of its entries' digests
+  bool keeps_changes_ = false;
+  std::vector<name_change> changes_;
 };
 
 } // namespace remora::global
