@@ -5,10 +5,12 @@
 namespace remora::global {
 
 using etf::am;
+using etf::imp;
 using etf::make;
 using etf::tup;
 
-etf::term calls::call(std::uint64_t tag, etf::view request) const {
+template <class Tag>
+etf::term calls::call(Tag const& tag, etf::view request) const {
   return make(tup(am("$gen_call"), tup(s_.pid(as_), tag), request));
 }
 
@@ -20,12 +22,10 @@ void calls::ask(etf::atom const& node, etf::view request) {
   s_.emit(send{as_, to, call(tag, request), false}); // the watch dials
 }
 
-etf::term calls::told(etf::view request) const { return call(0, request); }
-
-void calls::tell(etf::atom const& node, etf::view request) { tell(node, told(request)); }
-
-void calls::tell(etf::atom const& node, etf::term const& told_message) {
-  s_.emit(send{as_, etf::destination(server_name, node.text()), told_message, false});
+void calls::tell(etf::atom const& node, etf::view request) {
+  etf::reference const nobody{.node = node, .creation = s_.creation_of(node), .count = 3, .words = {}};
+  s_.emit(
+      send{as_, etf::destination(server_name, node.text()), call(imp(am("alias"), nobody), request), false});
 }
 
 bool calls::heard(etf::view message) {

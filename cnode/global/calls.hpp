@@ -3,6 +3,8 @@
 // member follow each other without waiting, is what makes a round of many names fast.
 //
 // From is {Pid, Tag} with an integer for the tag: OTP answers Pid ! {Tag, Reply} then (gen.erl, reply/2).
+// What is only told has {Pid, [alias | Ref]} with a reference of the member's own that is nobody's alias: its
+// answer goes there, and never onto the wire. The pid has to be ours, for it says whose the lock is.
 #pragma once
 
 #include "global/state.hpp"
@@ -20,9 +22,6 @@ public:
 
   void ask(etf::atom const& node, etf::view request);  // we wait for its answer
   void tell(etf::atom const& node, etf::view request); // we do not; what follows on the connection follows it
-  // The same message to many: made once. We do not wait.
-  etf::term told(etf::view request) const;
-  void tell(etf::atom const& node, etf::term const& told_message);
 
   bool heard(etf::view message);    // an answer that we waited for
   bool gone(etf::atom const& node); // the member will not answer; true if we waited for it
@@ -35,7 +34,8 @@ public:
   void forget(etf::atom const& node) { watched_.erase(node); }
 
 private:
-  etf::term call(std::uint64_t tag, etf::view request) const;
+  template <class Tag>
+  etf::term call(Tag const& tag, etf::view request) const;
 
   state& s_;
   role as_;

@@ -51,7 +51,7 @@ void core::on(tick const&) {
 
 void core::on(node_up const& e) {
   state_.unsettled = true; // it may know us already, or we it
-  joining_.node_up(e.node);
+  joining_.node_up(e.node, e.creation);
 }
 
 void core::on(part const& e) { partitions_.part(e.node); }

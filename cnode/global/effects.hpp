@@ -102,6 +102,7 @@ std::string describe(effect const& e); // one line
 
 struct node_up { // a visible peer
   etf::atom node;
+  std::uint32_t creation = 0;
 };
 struct node_down {
   etf::atom node;

@@ -53,8 +53,8 @@ joining::joining(state& s, locker& l, partitions& p) : s_(s), locker_(l), partit
 
 // ---- opening a session, and losing it
 
-void joining::node_up(etf::atom const& node) {
-  s_.up.insert(node);
+void joining::node_up(etf::atom const& node, std::uint32_t creation) {
+  s_.up[node] = creation;
   if (introducing_.erase(node) > 0 && s_.known.contains(node))
     s_.cast(role::name_server, node, *make(tup(am("in_sync"), s_.us, true)));
   if (s_.known.contains(node) || sessions_.contains(node)) return;

@@ -22,7 +22,7 @@ class joining {
 public:
   joining(state& s, locker& l, partitions& p);
 
-  void node_up(etf::atom const& node);
+  void node_up(etf::atom const& node, std::uint32_t creation);
   void connected(etf::atom const& node, bool up);
   void forget(etf::atom const& node);           // its session, and all that is known of it
   void open_anew(etf::atom const& node);        // with a node that is up and forgotten on both sides

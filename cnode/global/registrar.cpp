@@ -131,15 +131,13 @@ void registrar::commit() {
     queue_.pop_front();
   }
   if (out.empty() || members_.empty()) return finish();
-  // A member answers in order: its answer to the last call says that it has done them all, so all but the
-  // last are the same bytes for everybody.
+  // A member answers in order: its answer to the last call says that it has done them all.
   auto const last = std::move(out.back());
   out.pop_back();
-  for (auto& request : out) request = calls_.told(*request);
   for (auto const& node : members_) {
     // Who left meanwhile is not asked: that would dial it, and it would hear this when it is long not true.
     if (gone_.contains(node) || !s_.known.contains(node)) continue;
-    for (auto const& message : out) calls_.tell(node, message);
+    for (auto const& request : out) calls_.tell(node, *request);
     calls_.ask(node, *last);
   }
   on_commit();
@@ -252,14 +250,14 @@ void registrar::roll_back() {
   std::vector<etf::term> out;
   for (auto d = batch_.rbegin(); d != batch_.rend(); ++d) {
     if (d->name.empty()) continue;
-    out.push_back(calls_.told(*undo_call(*d->name, d->before)));
+    out.push_back(undo_call(*d->name, d->before));
     if (d->before)
       s_.insert(*d->before, {.caller = &s_.pid(role::registrar)});
     else
       s_.erase(*d->name);
   }
   for (auto const& node : members_)
-    for (auto const& message : out) calls_.tell(node, message);
+    for (auto const& request : out) calls_.tell(node, *request);
   free_locks();
 }
 

@@ -27,6 +27,11 @@ int state::version_of(etf::atom const& n) const {
   return 0;
 }
 
+std::uint32_t state::creation_of(etf::atom const& n) const {
+  auto const found = n == us ? up.end() : up.find(n);
+  return n == us ? creation : found != up.end() ? found->second : 0;
+}
+
 void state::cast(role as, etf::atom const& node, etf::view message, bool dial) {
   emit(send{as, etf::destination(server_name, node.text()), make(tup(am("$gen_cast"), message)), dial});
 }

@@ -49,7 +49,7 @@ public:
   std::map<etf::atom, int> pending;
   std::set<etf::atom> removing;
   std::set<etf::atom> synced;
-  std::set<etf::atom> up; // visible peers
+  std::map<etf::atom, std::uint32_t> up; // visible peers, with their creations
   names_table names;
   locks_table locks;
 
@@ -58,6 +58,7 @@ public:
   etf::atom const& boss() const; // the greatest of us and the known
   bool potentially_known(etf::atom const& n) const { return known.contains(n) || pending.contains(n); }
   int version_of(etf::atom const& n) const;
+  std::uint32_t creation_of(etf::atom const& n) const; // 0 when it is not up
 
   void emit(effect e) { out->push_back(std::move(e)); }
   void cast(role as, etf::atom const& node, etf::view message, bool dial = true); // {'$gen_cast', Message}

@@ -100,7 +100,8 @@ public:
   base::time_point started_at() const { return started_; }
   std::vector<std::string> peers(bool visible, bool hidden) const; // sorted
   bool connected(std::string_view peer) const;
-  std::vector<std::string> registered() const; // sorted
+  std::uint32_t creation_of(std::string_view peer) const; // of a connected one, else 0
+  std::vector<std::string> registered() const;            // sorted
   process* find_process(local_id id);
   process* find_process(etf::pid const& p); // nullptr also for pids of others and of earlier incarnations
   process* find_registered(std::string_view name);

@@ -600,6 +600,10 @@ bool core::connected(std::string_view name) const {
   return found != peers_.end() && found->second->where == peer::state::up;
 }
 
+std::uint32_t core::creation_of(std::string_view name) const {
+  return connected(name) ? peers_.find(name)->second->creation : 0;
+}
+
 std::size_t core::outbox_bytes() const {
   std::size_t bytes = 0;
   for (auto const& [id, c] : connections_)

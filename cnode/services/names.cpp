@@ -66,6 +66,7 @@ struct names::shared : std::enable_shared_from_this<shared> {
   node::task<> run(node::self me, role as);
   void begin();
   void hear(role as, etf::term const& message);
+  void up(etf::atom const& peer) { handle(global::node_up{peer, node.creation_of(peer.text())}); }
   void handle(global::event const& e);
   void carry_out();
   void tell(waiting const& who, etf::term const& answer);
@@ -109,13 +110,13 @@ void names::shared::begin() {
   for (std::size_t i = 0; i < global::roles; ++i) pids[i] = selves[i]->pid();
   core.emplace(pids, node.creation(), options, node.random().next());
   core->keep_changes();
-  for (auto const& name : node.peers(true, false)) handle(global::node_up{etf::atom(name)});
+  for (auto const& name : node.peers(true, false)) up(etf::atom(name));
 }
 
 void names::shared::hear(role as, etf::term const& message) {
   if (!core) return; // before any connection
   if (auto const pair = message->tuple<2>(); pair && as == role::name_server && (*pair)[1].is_atom()) {
-    if ((*pair)[0].is_atom("nodeup")) return handle(global::node_up{etf::atom(*(*pair)[1].atom_text())});
+    if ((*pair)[0].is_atom("nodeup")) return up(etf::atom(*(*pair)[1].atom_text()));
     if ((*pair)[0].is_atom("nodedown")) return handle(global::node_down{etf::atom(*(*pair)[1].atom_text())});
   }
   if (auto const down = message->tuple<5>(); down && (*down)[0].is_atom("DOWN"))

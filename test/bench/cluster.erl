@@ -1,8 +1,10 @@
 %% cluster: how fast a remora node is as a member of `global' and `pg', against what BEAM nodes do in the same cluster
 %% and the same minutes. bench takes these values like its own; a cluster lives for all runs.
 %%
-%%   register_many   names registered per second by 64 concurrent processes of one BEAM node, in a cluster of four BEAM
-%%                   nodes and one remora node: through remora's door, and with global:register_name/2
+%%   register_many   names registered per second by 64 concurrent processes, 16 on each BEAM node, in a cluster of four BEAM
+%%                   nodes and one remora node: through remora's door, and with global:register_name/2. (All on one node
+%%                   measures the members more than who registers: OTP's name servers copy a map of all names of a
+%%                   node at each of them, save_node_resource_info/2.)
 %%   register_one    median of a lone registration by one process there, the same two ways, in microseconds
 %%   join_cluster    a node joins eight BEAM nodes that share 10,000 names: ms from the first dial until it knows
 %%                   the names and all eight nodes
@@ -45,12 +47,19 @@ knows(Node, Count) -> length(remora_ct:rcall(Node, gen_server, call, [global_nam
 
 %% ---- names --------------------------------------------------------------------------------------------------
 
-register_many(Through, Cluster) ->
-    Asker = asker(Cluster),
-    Pids = remora_ct:rcall(Asker, ?MODULE, spawn_idle, [?NAMES]),
-    Ns = remora_ct:rcall(Asker, ?MODULE, register_all, [door(Through, Cluster), Pids, ?CALLERS]),
-    forget(Asker, Pids, Cluster),
-    ?NAMES * 1_000_000_000 / Ns.
+register_many(Through, #{beams := Beams} = Cluster) ->
+    Door = door(Through, Cluster),
+    Share = ?NAMES div length(Beams),
+    Pids = [{N, remora_ct:rcall(N, ?MODULE, spawn_idle, [Share])} || N <- Beams],
+    Start = erlang:monotonic_time(nanosecond),
+    Refs = [element(2, spawn_monitor(fun() ->
+                remora_ct:rcall(N, ?MODULE, register_all, [Door, Ps, ?CALLERS div length(Beams)])
+            end)) || {N, Ps} <- Pids],
+    [receive {'DOWN', R, process, _, Why} -> normal = Why end || R <- Refs],
+    Ns = erlang:monotonic_time(nanosecond) - Start,
+    [remora_ct:rcall(N, ?MODULE, kill_all, [Ps]) || {N, Ps} <- Pids],
+    await_no_names(Cluster),
+    Share * length(Beams) * 1_000_000_000 / Ns.
 
 register_one(Through, Cluster) ->
     Asker = asker(Cluster),
@@ -64,8 +73,11 @@ door(remora, #{remora := #{node := Node}}) -> {remora, Node};
 door(beam, _) -> global.
 
 %% The next measure begins when all nodes have forgotten these names.
-forget(Asker, Pids, #{beams := Beams}) ->
+forget(Asker, Pids, Cluster) ->
     remora_ct:rcall(Asker, ?MODULE, kill_all, [Pids]),
+    await_no_names(Cluster).
+
+await_no_names(#{beams := Beams}) ->
     [remora_ct:wait_until(fun() -> remora_ct:rcall(N, ets, info, [global_names, size]) =:= 0 end, 30_000) || N <- Beams],
     ok.
 
