@@ -161,7 +161,7 @@ halt(Config) ->
     end).
 
 frozen_member(Config) ->
-    cluster(Config, [a, b], [n], fun(#{a := A, b := B, n := N}) ->
+    calm_cluster(Config, [a, b], [n], fun(#{a := A, b := B, n := N}) ->
         connect(A, B), connect(A, N),
         joined([A, B, N]),
         Echo = spawn_echo(N),
@@ -186,7 +186,12 @@ five(Config, Fun) ->
         Fun([A, B, C, N, M])
     end).
 
+%% Twice: as it comes, and while its nodes stop for moments, one or another, so that the order of things is random.
 cluster(Config, Otp, Native, Fun) ->
+    calm_cluster(Config, Otp, Native, Fun),
+    calm_cluster(Config, Otp, Native, fun(Cluster) -> jittered(maps:values(Cluster), fun() -> Fun(Cluster) end) end).
+
+calm_cluster(Config, Otp, Native, Fun) ->
     Releases = proplists:get_value(releases, Config),
     Opts = remora_ct:opts(Config),
     Otps = [{Name, remora_ct:start_peer(Opts#{name => remora_ct:unique(atom_to_list(Name)),
@@ -196,6 +201,26 @@ cluster(Config, Otp, Native, Fun) ->
     Cluster = maps:from_list(Otps ++ Natives),
     try Fun(Cluster)
     after [catch remora_ct:stop(X) || X <- maps:values(Cluster)]
+    end.
+
+%% Pauses of up to 20 ms, and as long between two of them.
+jittered(Nodes, Fun) ->
+    Jitter = spawn_link(fun() -> jitter(list_to_tuple(Nodes)) end),
+    try Fun()
+    after
+        Ref = monitor(process, Jitter),
+        Jitter ! stop,
+        receive {'DOWN', Ref, process, _, _} -> ok end
+    end.
+
+jitter(Nodes) ->
+    receive stop -> ok
+    after rand:uniform(20) ->
+        Node = element(rand:uniform(tuple_size(Nodes)), Nodes),
+        remora_ct:freeze(Node),
+        receive after rand:uniform(20) -> ok end,
+        remora_ct:thaw(Node),
+        jitter(Nodes)
     end.
 
 repeat(N, Fun) -> [Fun() || _ <- lists:seq(1, N)], ok.
