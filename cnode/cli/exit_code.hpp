@@ -5,7 +5,7 @@ namespace remora::cli {
 
 enum exit_code : int {
   exit_ok = 0,
-  exit_failed = 1,         // a client command got no or a negative answer
+  exit_failed = 1,         // a client command got no or a negative answer; a service of the node was killed
   exit_usage = 2,          // command line, configuration or cookie
   exit_name_taken = 3,     // epmd knows the name already
   exit_no_epmd = 4,        // nothing answers on epmd's port

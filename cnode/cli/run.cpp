@@ -33,6 +33,7 @@ int exit_code_of(run_status status) {
   case run_status::address_in_use: return exit_address_in_use;
   case run_status::bad_address: return exit_address;
   case run_status::bad_lifeline: return exit_usage;
+  case run_status::failed: return exit_failed;
   }
   return exit_failed;
 }

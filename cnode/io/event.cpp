@@ -40,6 +40,9 @@ struct converter {
     return {
         level::error, "process_crashed", text + ": " + reason, {{"process", e.process}, {"reason", reason}}};
   }
+  event operator()(node::vital_ended const& e) const {
+    return {level::error, "vital_ended", text, {{"process", e.process}, {"reason", etf::print(e.reason)}}};
+  }
   event operator()(node::output const& e) const { return {level::info, "output", e.text, {}}; }
   event operator()(node::notice const& e) const { return {level_of(e.level), e.event, text, e.fields}; }
   event operator()(node::remote_log const& e) const {

@@ -92,11 +92,17 @@ struct runtime::parts {
   explicit parts(runtime_options o)
       : options(with_epmd_port(std::move(o))), cookie_problem(find_missing_cookie(options)),
         core(core_options_of(options)), driver(context, core, driver_options_of(options),
-                                               [this](node::effect const& e) { tell(io::to_event(e)); }),
+                                               [this](node::effect const& e) { hear(e); }),
         signals(context), leave_timer(context), lifeline(context) {}
 
   void tell(io::event const& e) {
     if (event) event(e);
+  }
+  void hear(node::effect const& e) {
+    tell(io::to_event(e));
+    if (!std::holds_alternative<node::vital_ended>(e)) return;
+    result = {.status = run_status::failed, .detail = node::describe(e)};
+    leave();
   }
   void fail(run_status status, std::string detail) {
     result = {.status = status, .detail = std::move(detail)};

@@ -58,6 +58,7 @@ enum class run_status : std::uint8_t {
   address_in_use, // somebody listens on options.port already
   bad_address,    // options.listen is no address of this machine
   bad_lifeline,   // standard input is a file, or closed
+  failed,         // one of its own services was killed: it left, as an OTP node would
 };
 
 // Why run() came back. `detail` is a sentence for people: what was tried, what was found, what to do. Empty

@@ -84,6 +84,8 @@ public:
   etf::pid spawn(body run, std::string_view name = {}, std::string_view initial_call = "native");
   node::functions& functions() { return functions_; }
   void send(destination const& to, etf::term const& message); // from nobody
+  // When it ends the node leaves, as OTP's does without one of the kernel's processes: vital_ended.
+  void set_vital(etf::pid const& who);
   void set_default_leader(etf::pid leader) { default_leader_ = std::move(leader); }
   void tell(effect e) { effects_.push_back(std::move(e)); }
   // Starts connecting if there is no connection yet.

@@ -1,5 +1,7 @@
 #include "node/effects.hpp"
 
+#include "etf/print.hpp"
+
 #include <fmt/format.h>
 
 namespace remora::node {
@@ -26,6 +28,10 @@ struct line {
   }
   std::string operator()(process_crashed const& e) const {
     return fmt::format("process {} crashed", e.process);
+  }
+  std::string operator()(vital_ended const& e) const {
+    return fmt::format("{} ended: {}; the node is nothing without it, and leaves", e.process,
+                       etf::print(e.reason));
   }
   std::string operator()(output const& e) const { return e.text; }
   std::string operator()(notice const& e) const { return e.text; }

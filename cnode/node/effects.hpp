@@ -53,6 +53,10 @@ struct process_crashed {
   std::string process; // its name, or its pid
   etf::term reason;
 };
+struct vital_ended { // a process that the node cannot be without (core::set_vital): it is to leave
+  std::string process;
+  etf::term reason;
+};
 struct output { // what a process with our group leader printed
   std::string text;
 };
@@ -70,7 +74,7 @@ struct notice {      // by a service of this node
 };
 
 using effect = std::variant<dial, hang_up, resume_reading, peer_up, peer_down, handshake_failed,
-                            dial_failed_notice, process_crashed, output, remote_log, notice>;
+                            dial_failed_notice, process_crashed, vital_ended, output, remote_log, notice>;
 
 std::string describe(effect const& e); // one line
 

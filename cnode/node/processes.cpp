@@ -205,6 +205,9 @@ void core::terminate(process& p, etf::term reason) {
 // 3.9: demonitor what it watched, tell its watchers, then its links.
 void core::finish(process& p, etf::term reason) {
   auto const id = p.id;
+  if (p.vital && !leaving_)
+    effects_.emplace_back(vital_ended{
+        .process = p.name.empty() ? p.initial_call : std::string(p.name.text()), .reason = reason});
   set_deadline(p, std::nullopt);
   p.coroutine = {};
   if (!p.name.empty()) names_.erase(p.name);
@@ -220,6 +223,10 @@ void core::finish(process& p, etf::term reason) {
   p.mailbox_bytes = 0;
   release_mailbox(p);
   processes_.erase(id);
+}
+
+void core::set_vital(etf::pid const& who) {
+  if (auto* const p = find_process(who)) p->vital = true;
 }
 
 void core::drop_monitors(process& p) {

@@ -75,6 +75,7 @@ public:
   etf::pid leader;
   etf::atom name;
   std::string initial_call; // for process_info
+  bool vital = false;       // core::set_vital
   bool trap_exit = false;
   bool suspended = false; // a server held by sys:suspend: what it waits for is no reason to read more
   etf::term const* current = nullptr; // the message that its server handles

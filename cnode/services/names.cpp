@@ -89,6 +89,11 @@ struct names::shared : std::enable_shared_from_this<shared> {
 
 node::task<> names::shared::run(node::self me, role as) {
   selves[static_cast<std::size_t>(as)].emplace(me);
+  // Whatever ends one of the three: without it the others must not go on (the node leaves then).
+  struct guard {
+    std::shared_ptr<shared> all;
+    ~guard() { all->core.reset(); }
+  } const ends{shared_from_this()};
   if (as == role::name_server) me.monitor_nodes(true);
   begin();
   while (true) {
@@ -136,16 +141,18 @@ void names::shared::hear(role as, etf::term const& message) {
 }
 
 void names::shared::handle(global::event const& e) {
+  if (!core) return;
   core->handle(e, node.now(), out);
   for (auto const& c : core->take_changes())
     if (observer) observer(c.name, c.pid ? &*c.pid : nullptr);
   carry_out();
-  self(role::name_server).wait_until(core->next_deadline());
+  if (core) self(role::name_server).wait_until(core->next_deadline());
 }
 
 // Effects may end in events at once: what comes while others are carried out waits behind them.
 void names::shared::carry_out() {
-  for (auto& e : std::exchange(out, {})) std::visit([this](auto& what) { perform(what); }, e);
+  for (auto& e : std::exchange(out, {}))
+    if (core) std::visit([this](auto& what) { perform(what); }, e);
 }
 
 // ---- effects

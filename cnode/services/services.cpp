@@ -22,6 +22,10 @@ installed install(node::core& node, about const& program) {
   install_rpc(out.door);
   install_log(out.door);
   install_cluster(node, out.door, program, out.groups, out.names);
+  // A scope of groups is started again by itself (services/groups.hpp).
+  for (auto const& pid : node.processes()) node.set_vital(pid);
+  for (auto const& scope : program.pg_scopes)
+    if (auto* const p = node.find_registered(scope)) p->vital = false;
   return out;
 }
 

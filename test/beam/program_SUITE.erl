@@ -9,7 +9,7 @@ cases() ->
     [ping, names, nodes, status, call, call_arguments, json_of_every_command,
      no_such_node, no_such_function, wrong_arguments, client_with_wrong_cookie, node_with_wrong_cookie,
      no_epmd, mute_epmd, global_names, name_taken, address_in_use, no_such_address, wrong_names,
-     leaves_on_sigterm, leaves_on_sigint, leaves_with_lifeline, no_lifeline_to_watch,
+     a_service_is_killed, leaves_on_sigterm, leaves_on_sigint, leaves_with_lifeline, no_lifeline_to_watch,
      config_file, config_mistakes, command_line_wins,
      cookie_is_created, cookie_in_xdg_place, cookie_order, cookie_file_mistakes, cookie_of_systemd, cookie_is_never_told,
      ready_is_the_only_line, json_logs, full_disk, closed_output, version_and_help].
@@ -215,6 +215,19 @@ wrong_names(Config) ->
          {["--name", <<255, "@h">>], "node name"}]].
 
 %% ---- end --------------------------------------------------------------------------------------------------
+
+%% As an OTP node ends when a process of its kernel does: not half a node stays.
+a_service_is_killed(Config) ->
+    Peer = peer(1, Config),
+    [begin
+         Remora = #{node := Node} = start_remora(Config, []),
+         remora_ct:connect(Peer, Remora),
+         Pid = rcall(Peer, rpc, call, [Node, erlang, whereis, [Service]]),
+         rcall(Peer, erlang, exit, [Pid, kill]),
+         ?assertEqual(1, remora_ct:await_exit(Remora, 10_000)),
+         wait_until(fun() -> not lists:member(Node, rcall(Peer, erlang, nodes, [])) end, 10_000),
+         remora_ct:stop(Remora)
+     end || Service <- [net_kernel, rex, global_name_server, remora_names, remora]].
 
 leaves_on_sigterm(Config) -> leaves(Config, fun remora_ct:terminate/1).
 leaves_on_sigint(Config) -> leaves(Config, fun remora_ct:interrupt/1).
