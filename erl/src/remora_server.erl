@@ -54,7 +54,7 @@ reconcile(Key, Hint) -> gen_server:cast(?MODULE, {reconcile, Key, Hint}).
 
 %% ---- the process ----------------------------------------------------------------------------------------------------
 
--spec init(remora_options:options()) -> {ok, #state{}} | {ok, #state{}, {continue, pause}} | {stop, term()}.
+-spec init(remora_options:options()) -> {ok, #state{}} | {ok, #state{}, {continue, pause}} | {stop, {shutdown, term()}}.
 init(Options) ->
     process_flag(trap_exit, true), % for terminate/2
     remora_state:down(shim_restarted),
@@ -66,9 +66,9 @@ init(Options) ->
                 {managed_elsewhere, _} ->
                     case remora_state:was_live() of
                         true -> {ok, State, {continue, pause}};
-                        false -> {stop, Reason}
+                        false -> {stop, {shutdown, Reason}}
                     end;
-                _ -> {stop, Reason}
+                _ -> {stop, {shutdown, Reason}}
             end
     end.
 

@@ -58,7 +58,8 @@ start_children(Sup, [Child | Children]) ->
     end.
 
 %% supervisor adds the child's specification to what is no error of ours.
-reason({Reason, Child}) when is_tuple(Child), element(1, Child) =:= child -> Reason;
+reason({Reason, Child}) when is_tuple(Child), element(1, Child) =:= child -> reason(Reason);
+reason({shutdown, Reason}) -> Reason;
 reason(Reason) -> Reason.
 
 %% As its parent would, whoever we are.
