@@ -82,9 +82,12 @@ batch(Requests, Timeout) ->
 answer({ok, yes, Version}, Name, Pid, Policy) ->
     remora_intents:put_name(Name, Pid, Policy, Version),
     replayed(Version, remora_intents:name_key(Name), none);
-answer({ok, no, _}, Name, Pid, _) ->
+answer({ok, no, Version}, Name, Pid, Policy) ->
     case remora_mirror:peek(Name) of
-        {ok, Pid} -> {error, already_named};
+        {ok, Pid} ->
+            %% From before a start of the companion, say. It is to have it, so it is told to the next one too.
+            remora_intents:put_name(Name, Pid, Policy, Version),
+            {error, already_named};
         {ok, Other} -> {error, {taken, Other}};
         _ -> {error, busy} % its holder has just gone
     end;
