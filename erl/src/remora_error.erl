@@ -71,7 +71,9 @@ text(timeout) ->
 text(unsupported) ->
     "The companion of this version cannot do that yet.";
 text({taken, Pid}) -> ["The name belongs to the process ", term(Pid), " on ", text_of(node(Pid)), "."];
-text(already_named) -> "The process has this name already.";
+text(already_named) ->
+    "The process has a name already, and as with global it has one only. Take that one back before, or name another "
+    "process.";
 text({member_timeout, Node}) ->
     ["The node ", text_of(Node), " did not answer while all nodes of the cluster were asked, so nothing was registered. "
      "Repeat it; a node that stays silent is lost after its tick time."];

@@ -98,11 +98,12 @@ put_newer({Key, _, _, Version} = Row) ->
 is_newer({Creation, Version}, {Creation, Other}) -> Version > Other;
 is_newer({_, _}, {Creation, _}) -> Creation =/= remora_state:creation().
 
-%% Only what was looked at is replaced. The name is compared in a guard: in the pattern '_' would be any name.
-replace({{name, Hash, Name} = Key, Pid, Policy, Version}, There) ->
+%% Only what was looked at is replaced. The name is compared in a guard: in the pattern '_' would be any name. That the
+%% key stays what it is must be seen in the expression.
+replace({{name, Hash, Name}, Pid, Policy, Version}, There) ->
     Pattern = {{name, Hash, '$1'}, '$2', '$3', '$4'},
     Guards = [{'=:=', '$1', {const, Name}}, {'=:=', '$4', {const, There}}],
-    New = {{{const, Key}, {const, Pid}, {const, Policy}, {const, Version}}},
+    New = {{{{name, Hash, '$1'}}, {const, Pid}, {const, Policy}, {const, Version}}},
     ets:select_replace(?TABLE, [{Pattern, Guards, [New]}]) =:= 1.
 
 %% @doc The companion unregistered it at Version. What was registered later stays.

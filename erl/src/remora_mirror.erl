@@ -24,7 +24,7 @@
 %% remora_server
 -export([sync/2, live/2, reset/0]).
 %% readers, in the caller
--export([await/2, is_at/1, peek/1, subscribe_group/3, subscribe_scope/2, subscribe_node/2]).
+-export([await/2, is_at/1, peek/1, has_name/1, subscribe_group/3, subscribe_scope/2, subscribe_node/2]).
 -export([init/1, handle_call/3, handle_info/2, handle_cast/2, terminate/2]).
 
 -record(store, {names = remora_names :: ets:table(), groups = remora_groups :: ets:table(),
@@ -97,6 +97,13 @@ peek(Name) ->
         [{_, Pid}] -> {ok, Pid};
         [] -> none
     catch error:badarg -> not_running
+    end.
+
+%% @doc Looks at all of them: for the error that tells it.
+-spec has_name(pid()) -> boolean().
+has_name(Pid) ->
+    try ets:select_count(remora_names, [{{'_', Pid}, [], [true]}]) > 0
+    catch error:badarg -> false
     end.
 
 %% @doc Members, and from there on each change.

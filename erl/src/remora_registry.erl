@@ -26,7 +26,8 @@
 -type policy() :: random_exit | random_notify | notify_all | lowest_pid | highest_pid | keep_local | kill_both
                 | {node_priority, [node()]}.
 
-%% taken: by another process. already_named: this process has this name already. member_timeout: that node did not
+%% taken: by another process. already_named: this process has a name already, this one or, as with global (whose
+%% global_multi_name_action is not told `allow'), another one: a process has one name. member_timeout: that node did not
 %% answer while all were asked; nothing is registered. busy: others held the lock, or the name, for too long; again.
 %% timeout: no answer in time; it may be registered, or soon be.
 -type register_error() :: {taken, pid()} | already_named | {member_timeout, node()} | busy | badarg | timeout | not_running.
@@ -40,7 +41,7 @@ register(Name, Pid) -> register(Name, Pid, ?POLICY).
 -spec register(term(), pid(), policy()) -> ok | {error, register_error()}.
 register(Name, Pid, Policy) -> register(Name, Pid, Policy, remora_state:call_timeout()).
 
-%% @doc Any term may be a name, and any process of the cluster have it, or several. Timeout in ms.
+%% @doc Any term may be a name, and any process of the cluster have it. Timeout in ms.
 -spec register(term(), pid(), policy(), timeout()) -> ok | {error, register_error()}.
 register(Name, Pid, Policy, Timeout) when is_pid(Pid) ->
     answer(remora_door:write(remora_door:register_name(Name, Pid, Policy), Timeout), Name, Pid, Policy);
@@ -89,7 +90,11 @@ answer({ok, no, Version}, Name, Pid, Policy) ->
             remora_intents:put_name(Name, Pid, Policy, Version),
             {error, already_named};
         {ok, Other} -> {error, {taken, Other}};
-        _ -> {error, busy} % its holder has just gone
+        _ ->
+            case remora_mirror:has_name(Pid) of
+                true -> {error, already_named};
+                false -> {error, busy} % its holder has just gone
+            end
     end;
 answer({ok, {error, {timeout, Node}}, _}, _, _, _) -> {error, {member_timeout, Node}};
 answer({ok, {error, busy}, _}, _, _, _) -> {error, busy};

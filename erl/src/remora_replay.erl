@@ -1,11 +1,11 @@
-%%% @doc Intents as requests to a new companion, and what its answers mean. Pure.
+%%% @doc Intents as requests to a new companion, and what its answers mean.
 %%%
 %%% A plan is in an order: scopes, then memberships, one request for each group, then names. Scopes and memberships are
 %%% answered at once; names need lock rounds with the whole cluster, which those of one batch share.
 %%% @private
 -module(remora_replay).
 
--export([plan/1, outcome/3]).
+-export([plan/1, outcome/2]).
 -export_type([step/0, outcome/0]).
 
 -type step() :: {remora_door:request(), [remora_intents:row()]}.
@@ -31,17 +31,20 @@ joins(Rows) ->
 
 pids(Members) -> lists:append([lists:duplicate(Count, Pid) || {{member, _, _, _, Pid}, Count} <- Members]).
 
-%% @doc Of one row of a step, when Holder has its name now.
--spec outcome(remora_intents:row(), Answer :: term(), Holder :: fun((term()) -> {ok, pid()} | none | not_running)) ->
-    outcome().
-outcome(_Row, Answer, _Holder) when Answer =:= ok; Answer =:= yes -> ok;
-outcome({{name, _, Name}, Pid, _, _}, no, Holder) ->
-    case Holder(Name) of
+%% @doc Of one row of a step, by the mirror that has seen what was done.
+-spec outcome(remora_intents:row(), Answer :: term()) -> outcome().
+outcome(_Row, Answer) when Answer =:= ok; Answer =:= yes -> ok;
+outcome({{name, _, Name}, Pid, _, _}, no) ->
+    case remora_mirror:peek(Name) of
         {ok, Pid} -> ok; % other nodes had kept it
         {ok, Other} -> {lost, Other};
-        _ -> again % its holder has just gone
+        _ ->
+            case remora_mirror:has_name(Pid) of
+                true -> {refused, already_named}; % another one, from elsewhere
+                false -> again % its holder has just gone
+            end
     end;
-outcome({{scope, _}}, {error, Reason}, _Holder) -> {refused, Reason};
-outcome(_Row, {error, badarg}, _Holder) -> {refused, badarg};
-outcome(_Row, {error, {no_scope, _} = Reason}, _Holder) -> {refused, Reason};
-outcome(_Row, _Timeout, _Holder) -> again.
+outcome({{scope, _}}, {error, Reason}) -> {refused, Reason};
+outcome(_Row, {error, badarg}) -> {refused, badarg};
+outcome(_Row, {error, {no_scope, _} = Reason}) -> {refused, Reason};
+outcome(_Row, _Timeout) -> again.

@@ -285,7 +285,7 @@ answered(Message, Open) ->
                  end, Open).
 
 settle(Answered) ->
-    Rows = [{Row, remora_replay:outcome(Row, Answer, fun remora_mirror:peek/1)}
+    Rows = [{Row, remora_replay:outcome(Row, Answer)}
             || {{_Request, Rows}, Answer} <- Answered, Row <- Rows],
     lists:foreach(fun settle_row/1, Rows),
     case [Row || {Row, again} <- Rows] of
