@@ -45,15 +45,15 @@ write(Request, Timeout) -> versioned({write, Request}, Timeout).
 -spec batch_write([request()], timeout()) -> {ok, Answers :: [term()], remora_intents:version()} | failure().
 batch_write(Requests, Timeout) -> versioned(batch(Requests), Timeout).
 
-%% The creation is from before the call: when the companion was replaced meanwhile, the caller sees another one later.
+%% The epoch is from before the call: when the companion was replaced meanwhile, the caller sees another one later.
 versioned(Request, Timeout) ->
     Deadline = deadline(Timeout),
-    Creation = remora_state:creation(),
+    Epoch = remora_state:epoch(),
     case call(Request, Timeout) of
         {ok, {Version, Answer}} when is_integer(Version) ->
-            ok = remora_mirror:await({Creation, Version}, left(Deadline)),
-            {ok, Answer, {Creation, Version}};
-        {ok, {error, _} = Refused} -> {ok, Refused, {Creation, 0}};
+            ok = remora_mirror:await({Epoch, Version}, left(Deadline)),
+            {ok, Answer, {Epoch, Version}};
+        {ok, {error, _} = Refused} -> {ok, Refused, {Epoch, 0}};
         {error, _} = Error -> Error
     end.
 

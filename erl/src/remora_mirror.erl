@@ -88,7 +88,7 @@ await(Version, Timeout) ->
 
 %% @doc False as well for a version of a former companion.
 -spec is_at(remora_intents:version()) -> boolean().
-is_at({Creation, Version}) -> Creation =:= remora_state:creation() andalso remora_state:version() >= Version.
+is_at({Epoch, Version}) -> Epoch =:= remora_state:epoch() andalso remora_state:version() >= Version.
 
 %% @doc What the tables have under a name, be it alive or not.
 -spec peek(term()) -> {ok, pid()} | none | not_running.
@@ -139,8 +139,8 @@ handle_call({live, _Version}, _From, State) ->
     {reply, {error, not_running}, State};
 handle_call(reset, _From, State) ->
     {reply, ok, clear(State)};
-handle_call({await, {Creation, _} = Version}, From, #state{waiting = Waiting} = State) ->
-    case is_at(Version) orelse Creation =/= remora_state:creation() of
+handle_call({await, {Epoch, _} = Version}, From, #state{waiting = Waiting} = State) ->
+    case is_at(Version) orelse Epoch =/= remora_state:epoch() of
         true -> {reply, ok, State};
         false -> {noreply, State#state{waiting = [{Version, From} | Waiting]}}
     end;

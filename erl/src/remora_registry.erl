@@ -104,9 +104,9 @@ answer({ok, _, _}, _, _, _) -> {error, badarg};
 answer({error, Reason}, _, _, _) -> {error, Reason}.
 
 %% Was the companion replaced in between? Then the new one may not have been told.
-replayed({Creation, _}, Key, Hint) ->
-    case remora_state:creation() of
-        Creation -> ok;
+replayed({Epoch, _}, Key, Hint) ->
+    case remora_state:epoch() of
+        Epoch -> ok;
         _ -> remora_server:reconcile(Key, Hint)
     end.
 

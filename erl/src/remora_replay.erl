@@ -5,10 +5,10 @@
 %%% @private
 -module(remora_replay).
 
--export([plan/1, outcome/2]).
+-export([plan/1, questions/1, missing/2, outcome/2]).
 -export_type([step/0, outcome/0]).
 
--type step() :: {remora_door:request(), [remora_intents:row()]}.
+-type step() :: {remora_door:request(), [remora_intents:row() | {member, atom(), term()}]}.
 -type outcome() :: ok               % it is so
                  | again            % not now; ask again
                  | {lost, Holder :: pid()}
@@ -30,6 +30,28 @@ joins(Rows) ->
     [{remora_door:join(Scope, Group, pids(Members)), Members} || {{Scope, Group}, Members} <- maps:to_list(Groups)].
 
 pids(Members) -> lists:append([lists:duplicate(Count, Pid) || {{member, _, _, _, Pid}, Count} <- Members]).
+
+%% @doc What does a companion still have of these memberships?
+-spec questions([remora_intents:row()]) -> [step()].
+questions(Rows) ->
+    Groups = lists:usort([{Scope, Group} || {{member, Scope, _, Group, _}, _} <- Rows]),
+    [{remora_door:get_local_members(Scope, Group), [{member, Scope, Group}]} || {Scope, Group} <- Groups].
+
+%% @doc The rows, less what it has.
+-spec missing([remora_intents:row()], [{step(), Answer :: term()}]) -> [remora_intents:row()].
+missing(Rows, Answered) ->
+    Have = maps:from_list([{{Scope, Group}, counts(Members)}
+                           || {{_, [{member, Scope, Group}]}, Members} <- Answered, is_list(Members)]),
+    [less(Row, Have) || Row <- Rows].
+
+counts(Pids) -> lists:foldl(fun(Pid, Acc) -> maps:update_with(Pid, fun(N) -> N + 1 end, 1, Acc) end, #{}, Pids).
+
+less({{member, Scope, _, Group, Pid} = Key, Count}, Have) ->
+    case Have of
+        #{{Scope, Group} := #{Pid := There}} -> {Key, Count - There};
+        #{} -> {Key, Count}
+    end;
+less(Row, _Have) -> Row.
 
 %% @doc Of one row of a step, by the mirror that has seen what was done.
 -spec outcome(remora_intents:row(), Answer :: term()) -> outcome().

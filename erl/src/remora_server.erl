@@ -5,7 +5,7 @@
 %%%   sync     remora_mirror asks for its stream
 %%%   known    this VM's `global' and the companion's have exchanged their names: who registers a name as soon as we are up
 %%%            is told `no' when the cluster has it, instead of meeting it later. Waited for, a while
-%%%   open     its creation is in the table: who wrote an intent before this is replayed, who writes after it sees it
+%%%   open     the next epoch: who wrote an intent before this is replayed, who writes after it sees it
 %%%   replay   scopes and memberships, then names; those that need a lock round of the cluster are waited for, a while
 %%%   live     the mirror has what the replay did: callers reach the companion, reads are answered
 %%%
@@ -189,8 +189,7 @@ open(Node, Creation, Deadline, State) ->
     case remora_mirror:sync(Node, remora_door:left(Deadline)) of
         ok ->
             await_known(Node, min(Deadline, remora_door:deadline(?KNOWN_MS))),
-            remora_state:open(Node, Creation),
-            replay(Node, State);
+            replay(remora_state:open(Node, Creation), Node, State);
         {error, Reason} -> lost(Reason, State)
     end.
 
@@ -216,8 +215,19 @@ lost(Reason, #state{node = Node}) ->
 
 %% ---- replay -------------------------------------------------------------------------------------------------------------
 
-replay(Node, State) ->
-    {AtOnce, Names} = remora_replay:plan(remora_intents:all()),
+%% The one that we had, after a crash of our own or a broken connection, may still have memberships: a second join would
+%% be a second membership.
+replay(new, Node, State) -> replay_rows(remora_intents:all(), Node, State);
+replay(same, Node, State) ->
+    Rows = remora_intents:all(),
+    Questions = remora_replay:questions(Rows),
+    case ask_all(Node, batches(Questions), 0, []) of
+        {ok, _, Answered} -> replay_rows(remora_replay:missing(Rows, Answered), Node, State);
+        {error, Reason} -> lost(Reason, State)
+    end.
+
+replay_rows(Rows, Node, State) ->
+    {AtOnce, Names} = remora_replay:plan(Rows),
     Deadline = remora_door:deadline(?NAMES_MS),
     case ask_all(Node, batches(AtOnce), 0, []) of
         {ok, Version, Answered} ->
@@ -277,7 +287,7 @@ answered(Message, Open) ->
                      case gen_server:check_response(Message, Request) of
                          no_reply -> true;
                          {reply, {Version, Answers}} when length(Answers) =:= length(Batch) ->
-                             ok = remora_mirror:await({remora_state:creation(), Version}, remora_state:call_timeout()),
+                             ok = remora_mirror:await({remora_state:epoch(), Version}, remora_state:call_timeout()),
                              settle(lists:zip(Batch, Answers)),
                              false;
                          _ -> false
@@ -304,10 +314,10 @@ settle_row({{{name, _, Name}, Pid, _, _} = Row, {lost, Holder}}) ->
                    [Name, Pid, Holder]),
     remora_intents:forget(Row),
     remora_events:notify({name_lost, Name, Holder});
-settle_row({{{member, Scope, _, Group, Pid}, _} = Row, {refused, Reason}}) ->
+settle_row({{{member, Scope, _, Group, Pid} = Key, _}, {refused, Reason}}) ->
     remora_log:own(warning, "the companion refuses ~p as member of ~tp in the scope ~ts: ~tp",
                    [Pid, Group, Scope, Reason]),
-    remora_intents:forget(Row),
+    lists:foreach(fun remora_intents:forget/1, remora_intents:find(Key)), % its count may be another one
     remora_events:notify({membership_lost, Scope, Group, Pid});
 settle_row({{Key, _, _, _} = Row, {refused, Reason}}) ->
     remora_log:own(warning, "the companion refuses ~tp: ~tp", [Key, Reason]),
