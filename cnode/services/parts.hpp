@@ -14,7 +14,7 @@ void install_functions(node::core& node, about const& program);
 
 // The door's.
 void install_mirror(node::core& node, door& requests, groups g, std::optional<names> const& n);
-void install_rpc(node::core& node, door& requests);
+void install_rpc(door& requests);
 void install_log(door& requests);
 void install_cluster(node::core& node, door& requests, about const& program, groups const& g,
                      std::optional<names> const& n);

@@ -10,6 +10,16 @@
 // Each call is a process of ours, so the door never waits, and whatever ends it leaves nothing behind. It
 // ends with its caller: one that is gone, or has stopped waiting, needs no answer. What the function prints
 // goes to this node's log, as with every process that this node spawns elsewhere.
+//
+// A gen_server:call is three signals for an OTP node, each a system call, which together cost as much as all
+// the rest of a short call. Who calls often sends one, and hears of the companion's end all the same:
+//
+//   Alias = erlang:alias([reply]), erlang:monitor_node(Companion, true),
+//   {remora, Companion} ! {'$gen_call', {self(), [alias | Alias]}, {rpc, ..}},
+//   receive {[alias | Alias], Answer} -> ..; {nodedown, Companion} -> .. after .. end
+//
+// A caller that has set no monitor on the door is not watched where the timeout is short: its call ends with
+// that.
 #include "services/parts.hpp"
 #include "services/rpc_outcome.hpp"
 
@@ -95,14 +105,10 @@ etf::term finish(node::core& node, asked const& a, node::call_result const& ende
 }
 
 // One call, in a process of its own.
-node::task<etf::term> run(node::self me, std::shared_ptr<asked const> a) {
+node::task<> run(node::self me, ticket to, std::shared_ptr<asked const> a) {
   auto const ended = co_await me.rpc(a->target.node, std::string(a->target.module.text()),
                                      std::string(a->target.function.text()), a->arguments, a->timeout);
-  co_return finish(me.node(), *a, ended);
-}
-node::task<> run_for(node::self me, ticket to, std::shared_ptr<asked const> a) {
-  auto const answer = co_await run(me, std::move(a));
-  to.reply(answer);
+  to.reply(finish(me.node(), *a, ended));
 }
 
 door::answer no_room() { return make(tup(am("error"), tup(am("badrpc"), am("system_limit")))); }
@@ -124,7 +130,7 @@ door::answer rpc(node::self me, ticket const& to, etf::view request) {
   auto const a = read_rpc(me, std::span(all).subspan(1));
   if (!a) return error("badarg");
   bool const ends_soon = a->timeout && *a->timeout <= unwatched_max;
-  auto work = [to, a](node::self worker) { return run_for(worker, to, a); };
+  auto work = [to, a](node::self worker) { return run(worker, to, a); };
   bool const room = spawn_for(me, to, std::move(work), !ends_soon);
   return room ? std::nullopt : no_room();
 }
@@ -142,18 +148,6 @@ door::answer rpc_cast(node::self me, ticket const&, etf::view request) {
   return room ? make(am("ok")) : no_room();
 }
 
-// The same for a caller that comes by erpc: one signal there and one back, where a gen_server:call is three.
-node::task<etf::term> rpc_function(node::self me, etf::term arguments) {
-  auto const given = node::detail::spread<6>(arguments);
-  auto const a = read_rpc(me, given);
-  if (!a) co_return error("badarg");
-  auto const worker = me.pid();
-  me.raw().unwatched = [me, worker](node::watch_key const&) mutable {
-    me.exit_other(worker, make(am("kill")));
-  };
-  co_return co_await run(me, a);
-}
-
 } // namespace
 
 bool spawn_for(node::self me, ticket const& to, node::body work, bool at_any_price) {
@@ -164,8 +158,7 @@ bool spawn_for(node::self me, ticket const& to, node::body work, bool at_any_pri
   return true;
 }
 
-void install_rpc(node::core& node, door& requests) {
-  node.functions().add("remora", "rpc", 6, rpc_function);
+void install_rpc(door& requests) {
   requests.on("rpc", 7, rpc);
   requests.on("rpc_cast", 6, rpc_cast);
 }
