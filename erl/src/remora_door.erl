@@ -94,11 +94,11 @@ tell(Request) ->
 
 -spec deadline(timeout()) -> deadline().
 deadline(infinity) -> infinity;
-deadline(Timeout) -> erlang:monotonic_time(millisecond) + Timeout.
+deadline(Timeout) when is_integer(Timeout) -> erlang:monotonic_time(millisecond) + Timeout.
 
 -spec left(deadline()) -> timeout().
 left(infinity) -> infinity;
-left(Deadline) -> max(0, Deadline - erlang:monotonic_time(millisecond)).
+left(Deadline) when is_integer(Deadline) -> max(0, Deadline - erlang:monotonic_time(millisecond)).
 
 %% ---- requests: cnode/services/*_door.cpp has what is answered ------------------------------------------------------
 

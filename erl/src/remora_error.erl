@@ -7,7 +7,11 @@
 %% secret: no error has the cookie.
 -spec format(term()) -> binary().
 format({error, Reason}) -> format(Reason);
-format(Reason) -> unicode:characters_to_binary(text(Reason)).
+format(Reason) ->
+    case unicode:characters_to_binary(text(Reason)) of
+        Text when is_binary(Text) -> Text;
+        _ -> unicode:characters_to_binary(io_lib:format("Unexpected: ~0tp.", [Reason])) % a path that is no text
+    end.
 
 %% ---- starting ---------------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,6 @@ flush(Ref) ->
 -spec notify(event()) -> ok.
 notify(Event) ->
     try ets:lookup(remora_subscriptions, events) of
-        Rows -> [Pid ! {remora_event, Ref, Event} || {_, Ref, Pid} <- Rows], ok
+        Rows -> lists:foreach(fun({_, Ref, Pid}) -> Pid ! {remora_event, Ref, Event} end, Rows)
     catch error:badarg -> ok % the supervisor is gone, and all with it
     end.

@@ -251,7 +251,7 @@ new_store() ->
     #store{names = New(staged_names), groups = New(staged_groups), scopes = New(staged_scopes),
            nodes = New(staged_nodes)}.
 
-delete_store(#store{names = N, groups = G, scopes = S, nodes = O}) -> [true = ets:delete(T) || T <- [N, G, S, O]].
+delete_store(#store{names = N, groups = G, scopes = S, nodes = O}) -> lists:foreach(fun ets:delete/1, [N, G, S, O]).
 
 %% Carries changes out; what came of them, for listeners, in their order. Members are gathered for each group, so that
 %% a list of many is written once for a message.
@@ -378,5 +378,5 @@ tell_one({node_down, Node, Reason} = Event) ->
     remora_events:notify(Event).
 
 to(Topics, Tag, Event) ->
-    [Pid ! {Tag, Ref, Event} || Topic <- Topics, {_, Ref, Pid} <- ets:lookup(remora_subscriptions, Topic)],
-    ok.
+    Rows = lists:append([ets:lookup(remora_subscriptions, Topic) || Topic <- Topics]),
+    lists:foreach(fun({_, Ref, Pid}) -> Pid ! {Tag, Ref, Event} end, Rows).

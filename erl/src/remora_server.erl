@@ -145,13 +145,18 @@ node_of(#{companion := Node}) -> Node.
 
 %% net_kernel's own time limits are longer than ours may be.
 reach(Node, Deadline, Timeout) ->
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({connected, net_kernel:connect_node(Node)}) end),
+    {Self, Ref} = {self(), make_ref()},
+    {Pid, Monitor} = spawn_monitor(fun() -> Self ! {Ref, net_kernel:connect_node(Node)} end),
     receive
-        {'DOWN', Monitor, process, Pid, {connected, true}} ->
+        {Ref, true} ->
+            true = demonitor(Monitor, [flush]),
             true = erlang:monitor_node(Node, true),
             ok;
-        {'DOWN', Monitor, process, Pid, _} ->
-            {error, {companion, why_unreachable(Node)}}
+        {Ref, _} ->
+            true = demonitor(Monitor, [flush]),
+            {error, {companion, why_unreachable(Node)}};
+        {'DOWN', Monitor, process, Pid, Reason} ->
+            {error, {companion, {lost, Node, Reason}}}
     after remora_door:left(Deadline) ->
         true = demonitor(Monitor, [flush]),
         true = exit(Pid, kill),

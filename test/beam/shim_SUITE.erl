@@ -309,7 +309,7 @@ cookie_file(Config) ->
 %% The application, the program, and what the application takes for the right program.
 versions_agree(_) ->
     {ok, Found} = remora_binary:version(os:getenv("REMORA_BIN")),
-    {ok, [{application, remora, Keys}]} = file:consult(filename:join([top(), "erl", "src", "remora.app.src"])),
+    {ok, [{application, remora, Keys}]} = file:consult(filename:join([top(), "erl", "remora.app.src"])),
     ?assertEqual(Found, remora_binary:wanted()),
     ?assertEqual(binary_to_list(Found), proplists:get_value(vsn, Keys)),
     ?assert(remora_binary:is_wanted(<<"0.1.7">>)),
