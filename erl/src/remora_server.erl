@@ -37,6 +37,7 @@
 -record(state, {
     options :: remora_options:options(),
     node :: node() | undefined,
+    line :: pid() | undefined,
     up = false :: boolean(),
     pause = ?PAUSE_MS :: pos_integer(),
     %% Batches whose answers are still to come.
@@ -88,10 +89,9 @@ handle_cast(_Other, State) ->
     {noreply, State}.
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
-handle_info({nodedown, Node}, #state{node = Node, up = true} = State) ->
-    remora_state:lost(), % remora_port knows why, if it ended
+handle_info({'EXIT', Line, _}, #state{line = Line, up = true} = State) ->
     _ = remora_mirror:reset(),
-    {noreply, pause(State#state{up = false, open = []})};
+    {noreply, pause(State#state{line = undefined, up = false, open = []})};
 handle_info(connect, #state{up = false} = State) ->
     remora_state:down(connection_lost),
     case connect(State) of
@@ -123,21 +123,13 @@ pause(#state{pause = Pause} = State) ->
 connect(#state{options = #{start_timeout := Timeout} = Options} = State) ->
     Node = node_of(Options),
     Deadline = remora_door:deadline(Timeout),
-    forget_node(Node),
     case reach(Node, Deadline, Timeout) of
-        ok ->
+        {ok, Line} ->
             case hello(Node, Deadline, Timeout) of
-                {ok, Creation} -> open(Node, Creation, Deadline, State#state{node = Node});
-                {error, _} = Error -> forget_node(Node), Error
+                {ok, Creation} -> open(Node, Creation, Deadline, State#state{node = Node, line = Line});
+                {error, _} = Error -> remora_line:stop(Line), Error
             end;
         {error, _} = Error -> Error
-    end.
-
-%% A connection that we no longer care for must not be taken for the next one.
-forget_node(Node) ->
-    true = erlang:monitor_node(Node, false),
-    receive {nodedown, Node} -> ok
-    after 0 -> ok
     end.
 
 node_of(#{binary := {managed_elsewhere, Node}}) -> Node;
@@ -150,8 +142,7 @@ reach(Node, Deadline, Timeout) ->
     receive
         {Ref, true} ->
             true = demonitor(Monitor, [flush]),
-            true = erlang:monitor_node(Node, true),
-            ok;
+            remora_line:start_link(Node);
         {Ref, _} ->
             true = demonitor(Monitor, [flush]),
             {error, {companion, why_unreachable(Node)}};
@@ -190,11 +181,11 @@ hello(Node, Deadline, Timeout) ->
         {error, not_running} -> {error, {companion, {no_door, Node}}}
     end.
 
-open(Node, Creation, Deadline, State) ->
+open(Node, Creation, Deadline, #state{line = Line} = State) ->
     case remora_mirror:sync(Node, remora_door:left(Deadline)) of
         ok ->
             await_known(Node, min(Deadline, remora_door:deadline(?KNOWN_MS))),
-            replay(remora_state:open(Node, Creation), Node, State);
+            replay(remora_state:open(Node, Creation, Line), Node, State);
         {error, Reason} -> lost(Reason, State)
     end.
 
@@ -213,8 +204,8 @@ takes_part(Node) ->
     lists:member(Node, nodes()) andalso application:get_env(kernel, connect_all) =/= {ok, false}.
 
 %% It answered, and then not any more.
-lost(Reason, #state{node = Node}) ->
-    forget_node(Node),
+lost(Reason, #state{node = Node, line = Line}) ->
+    remora_line:stop(Line),
     _ = remora_mirror:reset(),
     {error, {companion, {lost, Node, Reason}}}.
 
@@ -272,7 +263,7 @@ await_names([{Request, Batch} = Sent | Rest], Deadline, Version) ->
             {Last, Answered, Open} = await_names(Rest, Deadline, max(Version, Reached)),
             {Last, lists:zip(Batch, Answers) ++ Answered, Open};
         timeout -> {Version, [], [Sent | Rest]};
-        _ -> await_names(Rest, Deadline, Version) % it is gone; nodedown comes
+        _ -> await_names(Rest, Deadline, Version) % it is gone, and the line with it
     end.
 
 go_live(Version, Answered, Open, Count, #state{later = Later} = State) ->

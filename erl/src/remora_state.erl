@@ -9,15 +9,15 @@
 %%%   version   how far the mirror is (remora_door:write/2 compares it with the version of an answer)
 %%%   epoch     one more each time that a companion, or the connection to it, is a new one
 %%%
-%%% The order of a start, which the races of remora_intents lean on: open/2 makes the next epoch, then the intents are
+%%% The order of a start, which the races of remora_intents lean on: open/3 makes the next epoch, then the intents are
 %%% replayed, then live/0. Callers reach the companion only between live/0 and down/1.
 %%%
 %%% The tables belong to the supervisor: they outlive each of its children.
 %%% @private
 -module(remora_state).
 
--export([create/1, open/2, live/0, lost/0, down/1, was_live/0]).
--export([is_up/0, companion/0, call_timeout/0, epoch/0, version/0, set_version/1]).
+-export([create/1, open/3, live/0, lost/0, down/1, was_live/0]).
+-export([is_up/0, companion/0, line/0, call_timeout/0, epoch/0, version/0, set_version/1]).
 
 -define(UP, 1).
 -define(VERSION, 2).
@@ -50,10 +50,10 @@ create(CallTimeout) ->
 
 %% @doc A companion answers; it is not yet for everybody. `same': it is the one that we had, and may still have what it
 %% was told.
--spec open(node(), Creation :: non_neg_integer()) -> new | same.
-open(Node, Creation) ->
+-spec open(node(), Creation :: non_neg_integer(), Line :: pid()) -> new | same.
+open(Node, Creation, Line) ->
     Same = info(incarnation, none) =:= {Node, Creation},
-    true = ets:insert(remora_info, [{companion, Node}, {incarnation, {Node, Creation}}]),
+    true = ets:insert(remora_info, [{companion, Node, Line}, {incarnation, {Node, Creation}}]),
     ok = atomics:add(numbers(), ?EPOCH, 1),
     case Same of
         true -> same;
@@ -104,6 +104,15 @@ companion() ->
     case is_up() of
         true -> info(companion, undefined);
         false -> undefined
+    end.
+
+%% @doc The same with its remora_line.
+-spec line() -> {node(), Line :: pid()} | undefined.
+line() ->
+    try is_up() andalso ets:lookup(remora_info, companion) of
+        [{_, Node, Line}] -> {Node, Line};
+        _ -> undefined
+    catch error:badarg -> undefined
     end.
 
 -spec call_timeout() -> timeout().

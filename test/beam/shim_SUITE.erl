@@ -10,7 +10,7 @@ cases() ->
      address_in_use, usage, ends_before_ready, managed_elsewhere, cookie_mismatch, no_companion_there,
      cookie_is_hidden, cookie_file, versions_agree,
      log_lines, long_and_broken_lines, json_of_lines,
-     killed_and_back, restarts_are_limited, vm_death, vm_stop, frozen].
+     killed_and_back, restarts_are_limited, vm_death, vm_stop, frozen, frozen_and_full].
 
 peers() -> [shim_ct:peer_opts(?MODULE), shim_ct:peer_opts(?MODULE)].
 
@@ -478,6 +478,29 @@ frozen(Config) ->
         after remora_ct:thaw(Companion)
         end,
         wait_until(fun() -> {ok, node(Pid)} =:= rcall(Vm, remora_rpc, call, [node(Pid), erlang, node, []]) end, 5_000)
+    end).
+
+%% The same where the connection to it is full: to send would suspend a process until it reads again, or is lost.
+frozen_and_full(Config) ->
+    Vm = vm(Config),
+    shim_ct:with(Vm, #{call_timeout => 500}, fun() ->
+        Companion = #{os_pid => shim_ct:os_pid(Vm)},
+        {Listener, ok} = rcall(Vm, shimnode, hear, [fun() -> ok end]),
+        ok = rcall(Vm, remora_groups, join, [full, Listener]),
+        remora_ct:freeze(Companion),
+        try
+            {Ms, Results} = elapsed(fun() -> run(Vm, fun() ->
+                Large = binary:copy(<<"x">>, 1_000_000),
+                Asked = [shimnode:in_background(fun() -> remora_groups:broadcast(full, Large) end) || _ <- lists:seq(1, 30)],
+                [shimnode:result(Pid) || Pid <- Asked]
+                    ++ remora_rpc:multicall([node(), node()], erlang, node, [], 500)
+                    ++ [remora_rpc:cast(node(), erlang, node, []), remora_registry:register(full, Listener)]
+            end) end),
+            ?assertEqual([{error, timeout}], lists:usort(Results)),
+            ?assert(Ms < 4_000)
+        after remora_ct:thaw(Companion)
+        end,
+        wait_until(fun() -> {ok, node(Listener)} =:= rcall(Vm, remora_rpc, call, [node(Listener), erlang, node, []]) end, 10_000)
     end).
 
 %% ---- helpers -----------------------------------------------------------------------------------------------------------
