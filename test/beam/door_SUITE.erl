@@ -91,9 +91,10 @@ batch_in_order(Config) ->
     ?assertMatch({_, []}, door(Config, {batch, []})),
     ?assertEqual({error, badarg}, door(Config, {batch, [hello | hello]})).
 
-%% 10,000 names of one caller: the locks are asked for a few times, and all nodes have all of them.
+%% Thousands of names of one caller: the locks are asked for a few times, and all nodes have all of them. (More than
+%% these take the OTP members long: at each name they copy a map of all names of its node.)
 batch_shares_rounds(Config) ->
-    Count = 10_000,
+    Count = 3_000,
     Counter = count_locks(peer(2, Config)),
     {Ms, ok} = elapsed(fun() -> run(peer(1, Config), fun() ->
         Pids = [spawn(fun() -> receive stop -> ok end end) || _ <- lists:seq(1, Count)],
@@ -107,7 +108,7 @@ batch_shares_rounds(Config) ->
     ct:pal("~b names in ~b ms, ~b set_lock calls at a member", [Count, Ms, Locks]),
     [?assertEqual(Count, run(P, fun() -> length([N || {batch, N} <- global:registered_names()]) end))
      || P <- remora_ct:peers(Config)],
-    ?assert(Locks =< 50),
+    ?assert(Locks =< 20),
     run(peer(1, Config), fun() -> batch_owner ! stop end),
     wait_until(fun() -> door(Config, registered_names) =:= [] end, ?WAIT).
 
@@ -199,7 +200,7 @@ unread_stream(Config) ->
     pong = run(peer(2, Config), fun() -> net_adm:ping(Nut) end).
 
 many_at_the_beginning(Config) ->
-    Names = 4_000,     % more takes OTP's `global` long to forget again
+    Names = 2_000,     % more takes OTP's `global` long to forget again
     Count = 20_000,
     P = spawn_at(peer(1, Config)),
     {_, _} = run(peer(1, Config), fun() ->
@@ -216,7 +217,7 @@ many_at_the_beginning(Config) ->
     ?assert(Most =< 1001),   % 1,000 and synced
     agrees(Config, Mirror),
     run(peer(1, Config), fun() -> owner_of_many ! stop end),
-    wait_until(fun() -> rcall(peer(2, Config), global, registered_names, []) =:= [] end, ?WAIT),
+    wait_until(fun() -> [] =:= [N || {n, N} <- rcall(peer(2, Config), global, registered_names, [])] end, ?WAIT),
     agrees(Config, Mirror).
 
 %% ---- calls on other nodes -------------------------------------------------------------------------------------
