@@ -129,13 +129,19 @@ one(Name, Fun) ->
     {Pid, Ref} = spawn_monitor(Fun),
     receive
         {'DOWN', Ref, process, Pid, normal} -> io:format("~ts ok~n", [Name]), good;
-        {'DOWN', Ref, process, Pid, Why} -> io:format("FAILED  ~ts~n        ~tp~n", [Name, Why]), bad
+        {'DOWN', Ref, process, Pid, Why} -> io:format("FAILED  ~ts~n        ~tp~n", [Name, brief(Why)]), bad
     after ?TEST_MS ->
         io:format("FAILED  ~ts~n        still runs after ~b s: ~tp~n",
                   [Name, ?TEST_MS div 1000, process_info(Pid, [current_stacktrace, messages])]),
         exit(Pid, kill),
         bad
     end.
+
+brief({Why, [{_, _, _, _} | _] = Stack}) -> {Why, [{M, F, length_of(A)} || {M, F, A, _} <- lists:sublist(Stack, 6)]};
+brief(Why) -> Why.
+
+length_of(A) when is_list(A) -> length(A);
+length_of(A) -> A.
 
 default_settings() ->
     [ok = remora_settings:set(Key, Value)

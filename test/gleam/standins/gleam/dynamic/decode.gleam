@@ -41,9 +41,8 @@ fn decode_bool(data: Dynamic) -> #(Bool, List(DecodeError))
 @external(erlang, "gleam_standin_ffi", "decode_bit_array")
 fn decode_bit_array(data: Dynamic) -> #(BitArray, List(DecodeError))
 
-fn decode_dynamic(data: Dynamic) -> #(Dynamic, List(DecodeError)) {
-  #(data, [])
-}
+@external(erlang, "gleam_standin_ffi", "decode_dynamic")
+fn decode_dynamic(data: Dynamic) -> #(Dynamic, List(DecodeError))
 
 pub fn run(data: Dynamic, decoder: Decoder(t)) -> Result(t, List(DecodeError)) {
   case decoder.function(data) {
