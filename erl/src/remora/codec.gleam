@@ -54,6 +54,7 @@ import gleam/int
 import gleam/list
 import gleam/option.{type Option, None, Some}
 import gleam/string
+import remora/internal/text
 import remora/settings
 
 /// How values of type `a` become terms, and terms become values.
@@ -423,7 +424,7 @@ pub fn decoder(codec: Codec(a)) -> Decoder(a) {
 /// ```
 pub fn describe_encode_error(error: EncodeError) -> String {
   let TooLarge(bytes, limit) = error
-  too_large(bytes, limit)
+  text.too_large(bytes, limit)
 }
 
 /// A sentence for people: what was expected, what was found, and where.
@@ -440,25 +441,18 @@ pub fn describe_decode_error(error: DecodeError) -> String {
   case error {
     NotATerm ->
       "not a term in Erlang's external format, or one with an atom that this VM does not have"
-    TooLargeToDecode(bytes, limit) -> too_large(bytes, limit)
+    TooLargeToDecode(bytes, limit) -> text.too_large(bytes, limit)
     UnexpectedShape(errors) ->
       string.join(list.map(errors, describe_shape), ", and ")
   }
 }
 
 fn describe_shape(error: decode.DecodeError) -> String {
-  let text = "expected " <> error.expected <> ", found " <> error.found
+  let sentence = "expected " <> error.expected <> ", found " <> error.found
   case error.path {
-    [] -> text
-    path -> text <> " at " <> string.join(path, ".")
+    [] -> sentence
+    path -> sentence <> " at " <> string.join(path, ".")
   }
-}
-
-fn too_large(bytes: Int, limit: Int) -> String {
-  "a message of "
-  <> int.to_string(bytes)
-  <> " bytes is larger than the limit of "
-  <> int.to_string(limit)
 }
 
 // A field of a tuple is read whatever else the tuple holds; here it is all.

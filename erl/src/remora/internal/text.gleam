@@ -1,0 +1,27 @@
+//// Sentences that several modules' errors have in common.
+
+import gleam/int
+
+pub const not_running: String =
+  "no companion runs; start remora, or wait until it is back"
+
+pub const unsupported: String = "this is not in this version of remora"
+
+pub fn too_large(bytes: Int, limit: Int) -> String {
+  "a message of "
+  <> int.to_string(bytes)
+  <> " bytes is larger than the limit of "
+  <> int.to_string(limit)
+}
+
+pub fn no_such_atom(text: String) -> String {
+  "no atom has the text \""
+  <> text
+  <> "\", and settings.set_allow_atom_creation does not allow a new one"
+}
+
+pub fn atom_budget_spent(limit: Int) -> String {
+  "all "
+  <> int.to_string(limit)
+  <> " atoms that settings.set_max_new_atoms allows are made"
+}
