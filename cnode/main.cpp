@@ -23,7 +23,7 @@ void add_client_options(CLI::App& app, cli::client_options& o) {
 
 void add_visit_options(CLI::App& app, cli::client_options& o) {
   app.add_option("--cookie-file", o.cookie_file,
-                 "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
+                 "File with the cookie, - for standard input; else REMORA_COOKIE, else ~/.erlang.cookie");
   app.add_option("--port", o.port, "Port that the node listens on, where it runs without epmd")
       ->check(CLI::Range(1, 65'535));
 }

@@ -7,6 +7,7 @@
 #include <boost/json/value.hpp>
 
 #include <cstdio>
+#include <string_view>
 
 namespace remora::cli {
 
@@ -36,6 +37,16 @@ int exit_code_of(run_status status) {
   return exit_failed;
 }
 
+// A mistake in the command line is told as the command line asks for: whoever reads the log reads this too.
+void refuse(int argc, char const* const* argv, std::string const& what) {
+  for (int i = 1; i < argc; ++i) {
+    std::string_view const argument = argv[i];
+    bool const next = argument == "--log-format" && i + 1 < argc && std::string_view(argv[i + 1]) == "json";
+    if (next || argument == "--log-format=json") return open_log({.format = "json"}), complain(what);
+  }
+  complain(what);
+}
+
 } // namespace
 
 void add_run_options(CLI::App& app, settings& s, std::string& config) {
@@ -52,7 +63,8 @@ void add_run_options(CLI::App& app, settings& s, std::string& config) {
   app.add_flag("--global-drop-frozen", s.global_drop_frozen,
                "Disconnect a node that does not answer in that time");
   app.add_option("--cookie-file", s.cookie_file,
-                 "File with the cookie; else REMORA_COOKIE, else ~/.erlang.cookie");
+                 "File with the cookie, - for the first line of standard input; else REMORA_COOKIE, else "
+                 "~/.erlang.cookie");
   app.add_option("--listen", s.listen, "IP address to listen on");
   app.add_option("--port", s.port, "Port to listen on; 0 lets the system choose");
   app.add_option("--epmd-port", s.epmd_port, "Port of epmd; else ERL_EPMD_PORT, else 4369");
@@ -73,7 +85,7 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, char const* const
     if (config.empty()) return std::nullopt;
     s = {};
     if (auto const read = read_config(config, s); !read) {
-      complain(read.error());
+      refuse(argc, argv, read.error());
       return exit_usage;
     }
     app.parse(argc, argv); // again, over the file
@@ -81,18 +93,18 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, char const* const
   } catch (CLI::Success const& e) {
     return app.exit(e);
   } catch (CLI::ParseError const& e) {
-    complain(std::string(e.what()) + "; see --help");
+    refuse(argc, argv, std::string(e.what()) + "; see --help");
     return exit_usage;
   }
 }
 
 int run(settings const& s, std::function<void(runtime&)> const& prepare) {
+  open_log({.level = s.log_level, .format = s.log_format}); // first: what is wrong is told in the same form
   auto options = to_runtime_options(s);
   if (!options) {
     complain(options.error());
     return exit_usage;
   }
-  open_log({.level = s.log_level, .format = s.log_format});
   runtime node(*options);
   node.on_event(log);
   node.on_ready([&](runtime::ready_info const& info) { print_ready(*options, info); });

@@ -17,6 +17,7 @@ constexpr std::size_t room_max = 256U << 10U;
 constexpr std::size_t keep_capacity_max = 1U << 20U; // a larger input buffer is given back once it is empty
 constexpr int ticks_per_tick_time = 4;               // OTP's net_tickintensity
 constexpr std::array<std::uint8_t, 4> tick{};        // a frame of length 0
+constexpr std::string_view bad_frame = "bad_frame";  // whatever was wrong with it
 
 } // namespace
 
@@ -70,7 +71,7 @@ std::optional<connection::event> connection::next_handshake(base::time_point now
                             return std::move(up);
                           },
                           [&](handshake::failed& f) -> std::optional<event> {
-                            return close(std::string(describe(f.why)), std::move(f.detail));
+                            return close(std::string(describe(f.why)), std::move(f.detail), name_of(f.why));
                           },
                           [&](auto& other) -> std::optional<event> { return std::move(other); },
                       },
@@ -85,19 +86,21 @@ std::optional<connection::event> connection::next_frame(base::time_point now) {
     std::size_t const size = base::load_be<std::uint32_t>(bytes.data());
     if (size > limits_.in.frame_bytes_max)
       return close(std::string(describe(frame_error::too_large)),
-                   fmt::format("{} bytes, at most {} are allowed", size, limits_.in.frame_bytes_max));
+                   fmt::format("{} bytes, at most {} are allowed", size, limits_.in.frame_bytes_max),
+                   bad_frame);
     if (bytes.size() - 4 < size) return std::nullopt;
     consume(4 + size);
     if (size == 0) continue; // a tick
     auto read = inbound_->read(bytes.subspan(4, size), now);
-    if (!read) return close(std::string(describe(read.error().why)), std::string(read.error().detail));
+    if (!read)
+      return close(std::string(describe(read.error().why)), std::string(read.error().detail), bad_frame);
     if (*read) return std::move(**read);
   }
 }
 
-connection::event connection::close(std::string reason, std::string detail) {
+connection::event connection::close(std::string reason, std::string detail, std::string_view word) {
   closed_ = true;
-  return closed{.reason = std::move(reason), .detail = std::move(detail)};
+  return closed{.reason = std::move(reason), .detail = std::move(detail), .word = word};
 }
 
 void connection::flush_handshake() {
@@ -150,10 +153,10 @@ std::optional<connection::event> connection::wake(base::time_point now) {
     auto outcome = handshake_.wake(now);
     if (!outcome) return std::nullopt;
     auto& f = std::get<handshake::failed>(*outcome);
-    return close(std::string(describe(f.why)), std::move(f.detail));
+    return close(std::string(describe(f.why)), std::move(f.detail), name_of(f.why));
   }
   if (!paused_ && inbound_->timed_out(now))
-    return close(std::string(describe(frame_error::fragment_timeout)));
+    return close(std::string(describe(frame_error::fragment_timeout)), {}, bad_frame);
   if (!paused_ && now - last_received_ >= limits_.tick_time)
     return close("net_tick_timeout", fmt::format("nothing was received for {} s",
                                                  std::chrono::duration<double>(limits_.tick_time).count()));

@@ -33,9 +33,10 @@ class connection {
 public:
   connection(handshake machine, connection_limits limits, base::time_point now);
 
-  struct closed { // the peer's or the world's fault; reason is OTP's word where it has one
+  struct closed { // the peer's or the world's fault; reason is OTP's word where it has one, else a sentence
     std::string reason;
     std::string detail;
+    std::string_view word{}; // where the reason is a sentence: the same in one word
   };
   using event = std::variant<handshake::named, handshake::lost_race, handshake::authenticated, handshake::up,
                              signal, closed>;
@@ -68,7 +69,7 @@ public:
 private:
   std::optional<event> next_handshake(base::time_point now);
   std::optional<event> next_frame(base::time_point now);
-  event close(std::string reason, std::string detail = {});
+  event close(std::string reason, std::string detail = {}, std::string_view word = {});
   void flush_handshake();
   void opened(std::uint64_t negotiated, base::time_point now);
   base::bytes_view unread() const { return input_.view().subspan(read_); }

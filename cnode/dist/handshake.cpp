@@ -30,6 +30,20 @@ std::string_view describe(handshake_error e) {
   return "the handshake failed";
 }
 
+std::string_view name_of(handshake_error e) {
+  switch (e) {
+  case handshake_error::timeout: return "timeout";
+  case handshake_error::malformed: return "malformed";
+  case handshake_error::bad_name: return "bad_name";
+  case handshake_error::wrong_name: return "wrong_name";
+  case handshake_error::missing_flags: return "missing_flags";
+  case handshake_error::not_allowed: return "not_allowed";
+  case handshake_error::bad_cookie: return "bad_cookie";
+  case handshake_error::declined: return "declined";
+  }
+  return "malformed";
+}
+
 handshake::handshake(handshake_config config, bool initiator, base::time_point now)
     : config_(std::move(config)), initiator_(initiator), phase_(initiator ? phase::status : phase::name) {
   rest(now);

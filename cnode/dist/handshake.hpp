@@ -48,7 +48,8 @@ enum class handshake_error : std::uint8_t {
   bad_cookie,    // its proof is wrong: the cookies differ
   declined,      // after alive the initiator kept its old connection
 };
-std::string_view describe(handshake_error e);
+std::string_view describe(handshake_error e); // a sentence
+std::string_view name_of(handshake_error e);  // one word
 
 // What we answer to a name.
 enum class status : std::uint8_t { ok, ok_simultaneous, nok, alive, not_allowed, named };

@@ -37,6 +37,8 @@ void core::on(tick const&) {
   partitions_.wake();
 }
 
+void core::on(part const& e) { partitions_.part(e.node); }
+
 void core::on(node_up const& e) { joining_.node_up(e.node); }
 
 void core::on(node_down const& e) {

@@ -31,6 +31,9 @@ public:
 
   entry const* find(etf::view name) const { return state_.names.find(name); }
   state const& tables() const { return state_; }
+  // What became of names: kept from now on, to be taken after each event.
+  void keep_changes() { state_.names.keep_changes(); }
+  std::vector<name_change> take_changes() { return state_.names.take_changes(); }
   std::size_t sessions() const { return joining_.sessions(); }
   std::size_t remembered_losses() const { return partitions_.remembered(); }
 
@@ -44,6 +47,7 @@ private:
   void on(resolve_request const& e);
   void on(resolved_there const& e);
   void on(callback_answer const& e);
+  void on(part const& e);
   void on(tick const& e);
 
   void at_name_server(etf::view message);

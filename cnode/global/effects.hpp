@@ -141,9 +141,12 @@ struct callback_answer {
   std::uint64_t id;
   std::optional<etf::pid> keeps;
 };
+struct part { // the connection to that node is about to be closed here, on purpose
+  etf::atom node;
+};
 struct tick {}; // the deadline has come
 
 using event = std::variant<node_up, node_down, connect_result, message, watched_ended, request,
-                           resolve_request, resolved_there, callback_answer, tick>;
+                           resolve_request, resolved_there, callback_answer, part, tick>;
 
 } // namespace remora::global

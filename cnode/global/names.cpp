@@ -9,12 +9,14 @@ void names_table::put(entry e) {
     if (found->second.pid != e.pid) {
       forget(found->second.pid, *e.name);
       by_pid_[e.pid].push_back(found->first);
+      changed(found->first, e.pid);
     }
     e.name = found->first;
     found->second = std::move(e);
     return;
   }
   by_pid_[e.pid].push_back(e.name);
+  changed(e.name, e.pid);
   auto name = e.name;
   entries_.emplace(std::move(name), std::move(e));
 }
@@ -23,6 +25,7 @@ bool names_table::erase(etf::view name) {
   auto const found = entries_.find(name);
   if (found == entries_.end()) return false;
   forget(found->second.pid, name);
+  changed(found->first, std::nullopt);
   entries_.erase(found);
   return true;
 }

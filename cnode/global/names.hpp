@@ -12,8 +12,10 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace remora::global {
@@ -40,6 +42,13 @@ struct entry {
   etf::atom registrar_node{};          // of an external name (register_ext), else empty
 };
 
+// What became of a name.
+struct name_change {
+  etf::term name;
+  std::optional<etf::pid> pid; // none: nobody has it any more
+  friend bool operator==(name_change const&, name_change const&) = default;
+};
+
 class names_table {
 public:
   entry const* find(etf::view name) const {
@@ -52,15 +61,24 @@ public:
   // The names of a process, in the order in which it got them.
   std::span<etf::term const> of(etf::pid const& p) const;
 
+  // From now on all changes are kept, for whoever takes them after each event.
+  void keep_changes() { keeps_changes_ = true; }
+  std::vector<name_change> take_changes() { return std::exchange(changes_, {}); }
+
   std::size_t size() const { return entries_.size(); }
   auto begin() const { return entries_.begin(); }
   auto end() const { return entries_.end(); }
 
 private:
   void forget(etf::pid const& p, etf::view name);
+  void changed(etf::term const& name, std::optional<etf::pid> pid) {
+    if (keeps_changes_) changes_.push_back({name, std::move(pid)});
+  }
 
   boost::unordered_flat_map<etf::term, entry, term_hash, term_equal> entries_;
   boost::unordered_flat_map<etf::pid, std::vector<etf::term>> by_pid_;
+  bool keeps_changes_ = false;
+  std::vector<name_change> changes_;
 };
 
 } // namespace remora::global

@@ -14,7 +14,7 @@ struct limits {
   std::size_t holders_max = 4'096;        // of one lock
   std::size_t lost_max = 65'536;          // remembered lost_connection messages
   std::size_t nodes_max = 16'384;         // known, pending, sessions, early init_connects: each
-  std::size_t requests_max = 100'000;     // of ours that wait
+  std::size_t requests_max = 262'144;     // of ours that wait: four of the door's largest batches
   std::size_t round_requests_max = 1'024; // that share one lock round
   std::size_t complaints_max = 64;        // kinds of bad messages that are logged
 };

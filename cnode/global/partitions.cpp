@@ -57,12 +57,18 @@ void partitions::on_lost_connection(etf::view message) {
   }
   auto const& removed = b == s_.us ? a : b;
   if (!s_.potentially_known(removed)) return;
-  s_.send_plain(removed, make(tup(am("remove_connection"), s_.us)));
+  part(removed);
   s_.log(notice::level::warning,
          fmt::format("global: requested disconnect from {} in order to prevent overlapping partitions",
                      removed.text()));
-  s_.removing.insert(removed);
-  forget(removed);
+}
+
+// Both ends know that it is meant, and report no loss.
+void partitions::part(etf::atom const& node) {
+  if (!s_.potentially_known(node)) return;
+  s_.send_plain(node, make(tup(am("remove_connection"), s_.us)));
+  s_.removing.insert(node);
+  forget(node);
 }
 
 void partitions::on_remove_connection(etf::atom const& node) {

@@ -18,6 +18,7 @@ public:
 
   bool on() const { return s_.opts.prevent_overlapping_partitions; }
   void lost(etf::atom const& node); // nodedown, or an introduced node that cannot be reached
+  void part(etf::atom const& node); // before its connection is closed because somebody wants so
   void on_lost_connection(etf::view message);
   void on_remove_connection(etf::atom const& node);
   void wake();

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <optional>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,7 +94,45 @@ found create_file(std::string const& path) {
 
 } // namespace
 
+namespace {
+
+constexpr std::string_view line_source = "the first line of standard input";
+
+found line_failed(std::string_view what) {
+  return failed(
+      fmt::format("the cookie is to be {}, but {}; write the cookie and a newline", line_source, what));
+}
+
+} // namespace
+
+// Byte by byte: what is read beyond the line could not be given back.
+found read_cookie_line(int descriptor, std::chrono::milliseconds limit) {
+  auto const until = now() + limit;
+  std::string text;
+  while (true) {
+    auto const left = std::chrono::ceil<std::chrono::milliseconds>(until - now());
+    if (left.count() <= 0)
+      return line_failed(
+          fmt::format("no whole line came within {:g} s", std::chrono::duration<double>(limit).count()));
+    pollfd wanted{.fd = descriptor, .events = POLLIN, .revents = 0};
+    int const ready = ::poll(&wanted, 1, static_cast<int>(left.count()));
+    if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
+    char c = 0;
+    auto const count = ready < 0 ? ready : ::read(descriptor, &c, 1);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) continue;
+    if (count < 0) return line_failed(fmt::format("it cannot be read ({})", std::strerror(errno)));
+    if (count == 0 && text.empty()) return line_failed("it ended without one");
+    if (count == 0) return line_failed("it ended before the end of that line");
+    if (c == '\n') return check_text(std::move(text), std::string(line_source));
+    text.push_back(c);
+    if (text.size() > cookie_bytes_max + 1) // one more than allowed: a carriage return may stand there
+      return failed(fmt::format("the cookie in {} has more than {} characters; at most {} are allowed",
+                                line_source, cookie_bytes_max, cookie_bytes_max));
+  }
+}
+
 found find_cookie(std::string const& cookie_file) {
+  if (cookie_file == cookie_from_stdin) return read_cookie_line(STDIN_FILENO);
   if (!cookie_file.empty()) return read_file(cookie_file);
   if (char const* const value = std::getenv("REMORA_COOKIE")) return check_text(value, "REMORA_COOKIE");
   char const* const home = std::getenv("HOME");

@@ -86,6 +86,7 @@ asio::awaitable<void> driver::dial(node::connection_id id, std::string node) {
     found.port = *options_.peer_port;
     found.addresses = std::move(host.addresses);
     found.error = std::move(host.error);
+    found.word = "host_unknown";
   } else {
     found = co_await lookup(node, options_.epmd_port);
   }
@@ -99,8 +100,9 @@ asio::awaitable<void> driver::dial(node::connection_id id, std::string node) {
       co_return;
     }
     error = "it is registered but does not accept: " + c.error;
+    found.word = "unreachable";
   }
-  core_.dial_failed(id, std::move(error), now());
+  core_.dial_failed(id, std::move(error), now(), found.word);
   settle();
 }
 

@@ -49,6 +49,7 @@ struct at_epmd {
   tcp::socket socket;
   std::vector<asio::ip::address> addresses;
   std::string error;
+  std::string_view word;
 };
 asio::awaitable<at_epmd> connect_epmd(std::string host, std::uint16_t epmd_port) {
   auto const executor = co_await asio::this_coro::executor;
@@ -56,9 +57,11 @@ asio::awaitable<at_epmd> connect_epmd(std::string host, std::uint16_t epmd_port)
   auto found = co_await resolve(host);
   out.addresses = found.addresses;
   out.error = found.error;
+  out.word = "host_unknown";
   if (found.addresses.empty()) co_return out;
   auto c = co_await connect_any(found.addresses, epmd_port);
   out.socket = std::move(c.socket);
+  out.word = "no_epmd";
   if (!c.error.empty()) out.error = fmt::format("no epmd on {} ({})", host, c.error);
   co_return out;
 }
@@ -84,6 +87,7 @@ asio::awaitable<lookup_result> lookup(std::string node, std::uint16_t epmd_port)
   out.addresses = epmd.addresses;
   if (!epmd.socket.is_open()) {
     out.error = epmd.error;
+    out.word = epmd.word;
     co_return out;
   }
   error_code ignored;
@@ -94,12 +98,14 @@ asio::awaitable<lookup_result> lookup(std::string node, std::uint16_t epmd_port)
     return dist::epmd::read_port_answer(b, false).has_value();
   });
   auto const port = dist::epmd::read_port_answer(answer.bytes.view(), true);
+  out.word = "epmd_failed";
   if (!answer.error.empty())
     out.error = fmt::format("epmd on {} did not answer: {}", host, answer.error);
-  else if (!*port && port->error() == dist::epmd::error::unknown_name)
+  else if (!*port && port->error() == dist::epmd::error::unknown_name) {
     out.error =
         fmt::format("epmd on {} knows no node {}: it is not running, or under another name", host, name);
-  else if (!*port)
+    out.word = "not_registered";
+  } else if (!*port)
     out.error = fmt::format("epmd on {}: {}", host, dist::epmd::describe(port->error()));
   else
     out.port = **port;

@@ -19,6 +19,7 @@ struct lookup_result {
   std::uint16_t port = 0;
   std::vector<asio::ip::address> addresses; // of the host; the one that answered comes first
   std::string error;                        // when port is 0: what was tried and what was found
+  std::string_view word;                    // the same in one word
 };
 // Asks the epmd of the node's host for its port.
 asio::awaitable<lookup_result> lookup(std::string node, std::uint16_t epmd_port);

@@ -41,7 +41,7 @@ struct converter {
         level::error, "process_crashed", text + ": " + reason, {{"process", e.process}, {"reason", reason}}};
   }
   event operator()(node::output const& e) const { return {level::info, "output", e.text, {}}; }
-  event operator()(node::notice const& e) const { return {level_of(e.level), "notice", text, {}}; }
+  event operator()(node::notice const& e) const { return {level_of(e.level), e.event, text, e.fields}; }
   event operator()(node::remote_log const& e) const {
     return {level_of(e.level), "remote_log", text, {{"peer", e.node}}};
   }

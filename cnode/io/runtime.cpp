@@ -137,6 +137,7 @@ runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::
   parts_->services.emplace(services::install(parts_->core, {.version = std::string(version()),
                                                             .net_tick_time = parts_->options.net_tick_time,
                                                             .resident_bytes = resident_bytes,
+                                                            .os_pid = ::getpid(),
                                                             .pg_scopes = parts_->options.pg_scopes,
                                                             .registry = parts_->options.registry}));
 }

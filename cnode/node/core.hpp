@@ -61,7 +61,9 @@ public:
   // The driver's doors.
   connection_id accepted(std::uint32_t challenge, base::time_point now); // 0: too many handshakes, close it
   void dialled(connection_id id, std::uint32_t challenge, base::time_point now);
-  void dial_failed(connection_id id, std::string why, base::time_point now);
+  // `why` is a sentence, `word` the same in one: who waits for the connection hears it (self::reach).
+  void dial_failed(connection_id id, std::string why, base::time_point now,
+                   std::string_view word = "unreachable");
   std::span<std::uint8_t> input_room(connection_id id);
   void received(connection_id id, std::size_t count, base::time_point now);
   void read_buffered(connection_id id, base::time_point now); // after resume_reading
@@ -87,6 +89,8 @@ public:
   // Starts connecting if there is no connection yet.
   void connect(etf::atom const& peer);
   void disconnect(std::string_view peer, std::string reason);
+  // Hears peer_up and peer_down of every peer, hidden ones too, in the step in which they happen.
+  void observe_peers(std::function<void(effect const&)> told) { peers_observer_ = std::move(told); }
 
   // What there is.
   etf::atom const& name() const { return name_; }
@@ -118,14 +122,15 @@ private:
   void on_lost_race(connection_id id);
   void on_authenticated(connection_id id);
   void on_up(connection_id id, dist::handshake::up const& up);
-  void on_closed(connection_id id, std::string reason, std::string detail, bool socket_lives);
+  void on_closed(connection_id id, std::string reason, std::string detail, bool socket_lives,
+                 std::string_view word = {});
   void drop_connection(connection_id id, bool flush);
-  void peer_lost(etf::atom name, std::string reason, std::string detail);
-  void peer_failed(etf::atom name, std::string reason); // never came up
-  void dial_over(etf::atom const& name);                // the same, and it was told why
+  void peer_lost(etf::atom name, std::string reason, std::string detail, std::string_view word = {});
+  void peer_failed(etf::atom name, std::string reason, std::string_view word = {}); // never came up
+  void dial_over(etf::atom const& name, std::string_view word);                     // the same, told already
   bool drop_stale(peer& p, etf::view control);
   std::unique_ptr<peer> take_peer(etf::atom const& name);
-  void tell_noconnection(peer const& gone);
+  void tell_noconnection(peer const& gone, std::string_view word);
   void break_links(process& p, etf::atom const& node, etf::term const& reason);
   void fire_monitors(process& p, etf::atom const& node, etf::term const& reason);
   void watch_deadline(std::optional<base::time_point> when);
@@ -180,6 +185,7 @@ private:
   void tell_links(process& p, etf::term const& reason);
   void tell_watchers(process& p, etf::term const& reason);
   void drop_monitors(process& p);
+  static void drop_watcher(process& p, watch_key const& key);
   void kill_or_deliver_exit(process& p, etf::pid const& from, etf::term const& reason, bool by_link);
   void terminate(process& p, etf::term reason);
   etf::term crash_reason(process const& p);
@@ -233,6 +239,7 @@ private:
   process* running_ = nullptr;
   std::set<std::pair<base::time_point, local_id>> deadlines_;
   etf::pid default_leader_;
+  std::function<void(effect const&)> peers_observer_;
   etf::builder scratch_; // control messages on their way out
   node::functions functions_;
   node::counters counts_;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct peer_down {
   std::string node;
   std::string reason;
   std::string detail;
+  std::string word{}; // the reason in one word, where it is a sentence
 };
 struct handshake_failed {
   std::string node; // empty when it never said its name
@@ -63,6 +65,8 @@ struct remote_log { // a log event of a process with our group leader
 struct notice {      // by a service of this node
   std::string level; // as OTP names it
   std::string text;
+  std::string event = "notice";                                 // what kind of line it is, for machines
+  std::vector<std::pair<std::string, std::string>> fields = {}; // and what else is in it
 };
 
 using effect = std::variant<dial, hang_up, resume_reading, peer_up, peer_down, handshake_failed,

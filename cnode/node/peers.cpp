@@ -108,14 +108,14 @@ void core::dialled(connection_id id, std::uint32_t challenge, base::time_point n
   mark_writable(*c);
 }
 
-void core::dial_failed(connection_id id, std::string why, base::time_point now) {
+void core::dial_failed(connection_id id, std::string why, base::time_point now, std::string_view word) {
   now_ = now;
   auto* const c = find_connection(id);
   if (c == nullptr) return;
   auto const name = c->peer;
   ++connections_changed_;
   connections_.erase(id);
-  peer_failed(name, std::move(why));
+  peer_failed(name, std::move(why), word);
   run_ready();
 }
 
@@ -169,16 +169,17 @@ void core::pump(connection_id id) {
 }
 
 void core::handle(connection_id id, dist::connection::event& e) {
-  std::visit(
-      base::overload{
-          [&](dist::handshake::named const& n) { on_named(id, n); },
-          [&](dist::handshake::lost_race const&) { on_lost_race(id); },
-          [&](dist::handshake::authenticated const&) { on_authenticated(id); },
-          [&](dist::handshake::up const& up) { on_up(id, up); },
-          [&](dist::signal& s) { on_signal(*find_connection(id)->owner, s, id); },
-          [&](dist::connection::closed& c) { on_closed(id, std::move(c.reason), std::move(c.detail), true); },
-      },
-      e);
+  std::visit(base::overload{
+                 [&](dist::handshake::named const& n) { on_named(id, n); },
+                 [&](dist::handshake::lost_race const&) { on_lost_race(id); },
+                 [&](dist::handshake::authenticated const&) { on_authenticated(id); },
+                 [&](dist::handshake::up const& up) { on_up(id, up); },
+                 [&](dist::signal& s) { on_signal(*find_connection(id)->owner, s, id); },
+                 [&](dist::connection::closed& c) {
+                   on_closed(id, std::move(c.reason), std::move(c.detail), true, c.word);
+                 },
+             },
+             e);
 }
 
 void core::on_named(connection_id id, dist::handshake::named const& n) {
@@ -286,6 +287,7 @@ void core::on_up(connection_id id, dist::handshake::up const& up) {
   p->creation = up.creation;
   ++counts_.connections;
   effects_.emplace_back(peer_up{.node = up.peer, .hidden = p->hidden, .incoming = c.incoming});
+  if (peers_observer_) peers_observer_(effects_.back());
   if (!p->hidden) node_event("nodeup", p->name);
   for (auto& q : std::exchange(p->queue, {})) {
     if (drop_stale(*p, etf::view(q.control))) continue;
@@ -337,17 +339,19 @@ void core::closed(connection_id id, std::string why, base::time_point now) {
 }
 
 // A failed handshake's last words (not_allowed) are still written if the socket lives.
-void core::on_closed(connection_id id, std::string reason, std::string detail, bool socket_lives) {
+void core::on_closed(connection_id id, std::string reason, std::string detail, bool socket_lives,
+                     std::string_view word) {
   auto& c = *find_connection(id);
   auto const name = c.peer;
   auto* const p = name.empty() ? nullptr : find_peer(name.text());
   bool const owns = p != nullptr && p->connection == id;
   if (owns && p->where == peer::state::up) {
     if (reason != "connection_closed" && reason != "net_tick_timeout") ++counts_.frames_refused;
-    peer_lost(name, std::move(reason), std::move(detail));
+    peer_lost(name, std::move(reason), std::move(detail), word);
     return drop_connection(id, false);
   }
   ++counts_.handshakes_failed;
+  if (word.empty()) word = "handshake_closed"; // by the peer, without a word: most likely the cookies differ
   // Who closes before it has said its name tells nothing: so ends an attempt that lost a race before it
   // began.
   if (!name.empty() || socket_lives)
@@ -360,7 +364,7 @@ void core::on_closed(connection_id id, std::string reason, std::string detail, b
   if (p->where == peer::state::awaited)
     awaited_in_vain(*p);
   else
-    dial_over(name);
+    dial_over(name, word);
 }
 
 // The peer broke a rule on an incoming handshake: what was answered is still written, then it ends.
@@ -404,25 +408,29 @@ void core::disconnect(std::string_view name, std::string reason) {
   if (id != 0) drop_connection(id, true);
 }
 
-void core::peer_lost(etf::atom name, std::string reason, std::string detail) {
+void core::peer_lost(etf::atom name, std::string reason, std::string detail, std::string_view word) {
   auto const gone = take_peer(name);
-  tell_noconnection(*gone);
-  effects_.emplace_back(
-      peer_down{.node = std::string(name.text()), .reason = std::move(reason), .detail = std::move(detail)});
+  tell_noconnection(*gone, word.empty() ? std::string_view(reason) : word);
+  effects_.emplace_back(peer_down{.node = std::string(name.text()),
+                                  .reason = std::move(reason),
+                                  .detail = std::move(detail),
+                                  .word = std::string(word)});
+  if (peers_observer_) peers_observer_(effects_.back());
   if (!gone->hidden) node_event("nodedown", name);
 }
 
 // It never came up. Those who would hear noconnection from a lost peer hear it now; what was queued is lost.
-void core::peer_failed(etf::atom name, std::string reason) {
+void core::peer_failed(etf::atom name, std::string reason, std::string_view word) {
   auto const* const p = find_peer(name.text());
   if (p == nullptr || p->where == peer::state::up) return;
+  std::string const told(word.empty() ? std::string_view(reason) : word);
   effects_.emplace_back(dial_failed_notice{.node = std::string(name.text()), .reason = std::move(reason)});
-  dial_over(name);
+  dial_over(name, told);
 }
 
-void core::dial_over(etf::atom const& name) {
+void core::dial_over(etf::atom const& name, std::string_view word) {
   ++counts_.dials_failed;
-  tell_noconnection(*take_peer(name));
+  tell_noconnection(*take_peer(name), word);
 }
 
 std::unique_ptr<peer> core::take_peer(etf::atom const& name) {
@@ -435,9 +443,9 @@ std::unique_ptr<peer> core::take_peer(etf::atom const& name) {
 
 // OTP's order (protocol.md 3.10): links, then monitors and pending spawns; node events follow. The peer is
 // out of the tables already, so nothing of a new connection can come in between.
-void core::tell_noconnection(peer const& gone) {
+void core::tell_noconnection(peer const& gone, std::string_view word) {
   for (auto const& [ref, id] : gone.monitors)
-    if (auto* const p = find_process(id)) p->watchers.erase({ref, gone.name});
+    if (auto* const p = find_process(id)) drop_watcher(*p, {ref, gone.name});
   std::vector<local_id> everybody;
   for (auto const& [id, p] : processes_)
     if (!p->links.empty() || !p->monitors.empty() || !p->spawns.empty()) everybody.push_back(id);
@@ -447,6 +455,8 @@ void core::tell_noconnection(peer const& gone) {
     if (auto* const p = find_process(id)) break_links(*p, gone.name, noconnection);
   for (auto const id : everybody)
     if (auto* const p = find_process(id)) fire_monitors(*p, gone.name, noconnection);
+  for (auto const id : gone.waiting_connected)
+    if (auto* const p = find_process(id)) p->connect_failure = word;
   for (auto const* const waiting : {&gone.waiting_connected, &gone.waiting_writable})
     for (auto const id : *waiting)
       if (auto* const p = find_process(id)) schedule(*p);

@@ -113,6 +113,9 @@ public:
   class writable_awaiter;
   writable_awaiter writable(etf::atom const& peer); // until it is not busy, or not connected
   task<bool> connect(etf::atom peer);               // dials if need be; false when there is no connection
+  // The same, and why there is none, in one word: what the dial or the handshake ended with (not_registered,
+  // unreachable, handshake_closed, timeout, ..).
+  task<base::result<void, std::string>> reach(etf::atom peer);
 
   // gen_server:call/3 and cast/2 towards any process of the cluster. Failures: timeout, noproc, {nodedown,
   // Node}, or what the server died of before it answered. An answer that comes later than `timeout` is never
@@ -128,7 +131,7 @@ public:
   // and reason that erpc:call/5 raises: {throw, T}, {exit, {exception, R}}, {error, {exception, R, Stack}},
   // {error, {erpc, noconnection | timeout | ..}}.
   task<call_result> rpc(etf::atom peer, std::string module, std::string function, etf::term arguments,
-                        base::duration timeout);
+                        std::optional<base::duration> timeout); // none: as long as it takes
   // spawn/4 over there: its pid, or why there is none (noconnection, badopt, timeout, ..).
   task<base::result<etf::pid, call_failure>> spawn_at(etf::atom peer, std::string module,
                                                       std::string function, etf::term arguments,

@@ -227,11 +227,15 @@ void core::drop_monitors(process& p) {
   for (auto const& [ref, w] : monitors) {
     auto const& node = w.target.where();
     if (node == name_) {
-      if (auto* const other = find_process(w.local)) other->watchers.erase({ref, name_});
+      if (auto* const other = find_process(w.local)) drop_watcher(*other, {ref, name_});
       continue;
     }
     send_demonitor(p, ref, w.target, node);
   }
+}
+
+void core::drop_watcher(process& p, watch_key const& key) {
+  if (p.watchers.erase(key) > 0 && p.unwatched) p.unwatched(key);
 }
 
 void core::send_demonitor(process const& p, etf::reference const& ref, destination const& target,
@@ -442,7 +446,7 @@ void core::demonitor(process& p, etf::reference const& ref) {
   p.monitors.erase(found);
   auto const& node = target.where();
   if (node != name_) return send_demonitor(p, ref, target, node);
-  if (auto* const q = find_process(local)) q->watchers.erase({ref, name_});
+  if (auto* const q = find_process(local)) drop_watcher(*q, {ref, name_});
 }
 
 void core::link(process& p, etf::pid const& other) {

@@ -3,6 +3,7 @@
 
 #include "base/check.hpp"
 #include "dist/flags.hpp"
+#include "etf/reader.hpp"
 
 #include <fmt/format.h>
 
@@ -124,11 +125,28 @@ struct connected_awaiter {
 } // namespace
 
 task<bool> self::connect(etf::atom peer_name) {
-  if (peer_name == node_->name()) co_return true;
+  auto const reached = co_await reach(std::move(peer_name));
+  co_return reached.has_value();
+}
+
+namespace {
+
+using reached = base::result<void, std::string>;
+reached no_connection(std::string why) { return {boost::system::in_place_error, std::move(why)}; }
+
+} // namespace
+
+task<base::result<void, std::string>> self::reach(etf::atom peer_name) {
+  if (peer_name == node_->name()) co_return reached(boost::system::in_place_value);
   auto* const p = node_->want_peer(peer_name);
-  if (p == nullptr) co_return false;
+  if (p == nullptr && node_->leaving_) co_return no_connection("leaving");
+  if (p == nullptr)
+    co_return no_connection(etf::is_node_name(peer_name.text()) ? "system_limit" : "bad_name");
+  process_->connect_failure.clear();
   if (p->where != peer::state::up) co_await connected_awaiter{*process_, p->waiting_connected};
-  co_return node_->connected(peer_name.text());
+  if (node_->connected(peer_name.text())) co_return reached(boost::system::in_place_value);
+  co_return no_connection(process_->connect_failure.empty() ? "connection_closed"
+                                                            : process_->connect_failure);
 }
 
 // Sending.
@@ -353,26 +371,26 @@ call_result erpc_outcome(etf::view reason, etf::view result_ref) {
 } // namespace
 
 task<call_result> self::rpc(etf::atom peer_name, std::string module, std::string function,
-                            etf::term arguments, base::duration timeout) {
+                            etf::term arguments, std::optional<base::duration> timeout) {
   auto const result_ref = etf::make(node_->new_reference());
   auto const list = etf::make(etf::lst(*result_ref, etf::am(module), etf::am(function), *arguments));
   auto const req = spawn_request(peer_name, "erpc", "execute_call", list, {.link = false, .monitor = true});
   auto const req_term = etf::make(req);
-  auto const started = node_->now();
+  std::optional<base::time_point> deadline;
+  if (timeout) deadline = node_->now() + *timeout;
   auto const failed = [](etf::view what) {
     return call_failure::because(etf::make(etf::tup(etf::am("error"), erpc_error(what))));
   };
   auto const timed_out = etf::make(etf::am("timeout"));
   auto const reply =
-      co_await receive_within(timeout, [&](etf::view m) { return is_spawn_reply(m, *req_term); });
+      co_await receive_until(deadline, [&](etf::view m) { return is_spawn_reply(m, *req_term); });
   if (!reply) {
     process_->spawns.erase(req);
     co_return failed(timed_out);
   }
   auto const outcome = *(*reply)->tuple<4>();
   if (!outcome[2].is_atom("ok")) co_return failed(outcome[3]);
-  auto const left = timeout - (node_->now() - started);
-  auto const down = co_await receive_within(left, [&](etf::view m) { return is_down(m, *req_term); });
+  auto const down = co_await receive_until(deadline, [&](etf::view m) { return is_down(m, *req_term); });
   if (!down) {
     demonitor(req);
     co_return failed(timed_out);

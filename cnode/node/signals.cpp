@@ -170,8 +170,9 @@ void core::on(peer& from, dist::demonitor_p const& m, etf::term const& /*payload
   auto const ref = *m.ref.as_reference();
   auto const found = from.monitors.find(ref);
   if (found == from.monitors.end()) return;
-  if (auto* const p = find_process(found->second)) p->watchers.erase({ref, from.name});
+  auto const id = found->second;
   from.monitors.erase(found);
+  if (auto* const p = find_process(id)) drop_watcher(*p, {ref, from.name});
 }
 
 void core::on(peer& from, dist::monitor_p_exit const& m, etf::term const& payload, connection_id /*via*/) {

@@ -85,6 +85,9 @@ public:
 
   boost::unordered_flat_map<etf::pid, link_entry> links;
   boost::unordered_flat_map<watch_key, watcher> watchers;
+  // Hears of each watcher that watches no longer: it took its monitor back, ended, or was lost. It runs in
+  // the middle of a step and must not touch this process's watchers.
+  std::function<void(watch_key const&)> unwatched;
   boost::unordered_flat_map<etf::reference, watched> monitors;
   boost::unordered_flat_map<etf::reference, pending_spawn> spawns;
   boost::unordered_flat_set<etf::reference> aliases;
@@ -94,6 +97,7 @@ public:
   node::waiting waiting;
   std::optional<base::time_point> deadline; // of what it waits for
   bool scheduled = false;
+  std::string connect_failure; // in one word: why there is no connection to the peer that it waited for
   std::optional<etf::term> end_reason; // of a body that returns, unless normal
   std::optional<etf::term> dying;      // killed while it ran, or before it ran
 };

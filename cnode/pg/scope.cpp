@@ -359,8 +359,11 @@ bool scope::unsubscribe(etf::reference const& ref) {
   return true;
 }
 
-void scope::tell(group const& g, std::string_view what, std::span<etf::pid const> pids, output& out) const {
+void scope::tell(group const& g, std::string_view what, std::span<etf::pid const> pids, output& out) {
   if (pids.empty()) return;
+  if (keeps_changes_)
+    changes_.push_back(
+        {.joined = what == "join", .group = g.name, .pids = std::vector(pids.begin(), pids.end())});
   auto const one = [&](etf::reference const& ref) {
     etf::builder b;
     b.tuple(4).reference(ref).atom(what).copy(g.name);

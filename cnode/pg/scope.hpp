@@ -36,6 +36,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -69,6 +70,14 @@ using event = std::variant<started, node_up, received, watched_ended>;
 
 enum class joined : std::uint8_t { ok, limit };
 
+// What became of a group, here or elsewhere: one entry for each membership.
+struct change {
+  bool joined;
+  etf::term group;
+  std::vector<etf::pid> pids;
+  friend bool operator==(change const&, change const&) = default;
+};
+
 class scope {
 public:
   scope(std::string_view name, etf::pid self, pg::limits limits = {});
@@ -96,6 +105,10 @@ public:
   // or of all. False: subscriptions_max. Whoever calls this watches `who`, and unsubscribes at its end.
   bool subscribe(etf::reference const& ref, etf::pid const& who, std::optional<etf::view> group = {});
   bool unsubscribe(etf::reference const& ref); // false: there is no such subscription
+
+  // From now on all changes are kept, for whoever takes them after each call.
+  void keep_changes() { keeps_changes_ = true; }
+  std::vector<change> take_changes() { return std::exchange(changes_, {}); }
 
   etf::atom const& name() const { return name_; }
   std::size_t peer_count() const { return peers_.size(); }
@@ -135,7 +148,7 @@ private:
   void release(etf::pid const& who, output& out); //
   void broadcast(etf::term const& message, output& out);
   etf::term sync_message() const;
-  void tell(group const& g, std::string_view what, std::span<etf::pid const> pids, output& out) const;
+  void tell(group const& g, std::string_view what, std::span<etf::pid const> pids, output& out);
   void refuse(std::string why, output& out);
 
   etf::atom name_;
@@ -153,6 +166,8 @@ private:
   boost::unordered_flat_map<etf::pid, std::uint32_t> watches_;
   boost::unordered_flat_map<etf::reference, subscription> subscriptions_;
   std::vector<etf::reference> scope_subscribers_;
+  bool keeps_changes_ = false;
+  std::vector<change> changes_;
 };
 
 } // namespace remora::pg

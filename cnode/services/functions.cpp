@@ -150,19 +150,12 @@ etf::term nodes_of(node::core& node, etf::view kinds) {
   return atoms(names);
 }
 
-// net_adm:ping/1: dials if need be, asks is_auth, and hangs up a node that does not say yes.
 node::task<etf::term> ping(node::self me, etf::term arguments) {
   auto const name = (*arguments->list()->next()).atom_text();
   if (!name) node::raise_error("badarg");
-  if (*name == me.node().name().text()) co_return make(am("pong"));
   auto const peer = etf::atom(*name);
-  if (!co_await me.connect(peer)) co_return make(am("pang"));
-  auto const request = make(tup(am("is_auth"), me.node().name()));
-  auto const answer =
-      co_await me.call(node::destination("net_kernel", peer.text()), request, std::chrono::seconds(7));
-  if (answer.has_value() && (*answer)->is_atom("yes")) co_return make(am("pong"));
-  me.node().disconnect(peer.text(), "ping_failed");
-  co_return make(am("pang"));
+  bool const there = co_await ping_node(me, peer);
+  co_return make(am(there ? "pong" : "pang"));
 }
 
 etf::term counters_map(node::core& node, about const& program) {
@@ -201,6 +194,19 @@ etf::term status_map(node::core& node, about const& program) {
 }
 
 } // namespace
+
+// net_adm:ping/1: dials if need be, asks is_auth, and hangs up a node that does not say yes.
+node::task<bool> ping_node(node::self me, etf::atom peer) {
+  if (peer == me.node().name()) co_return true;
+  bool const connected = co_await me.connect(peer);
+  if (!connected) co_return false;
+  auto const request = make(tup(am("is_auth"), me.node().name()));
+  auto const answer =
+      co_await me.call(node::destination("net_kernel", peer.text()), request, std::chrono::seconds(7));
+  if (answer.has_value() && (*answer)->is_atom("yes")) co_return true;
+  me.node().disconnect(peer.text(), "ping_failed");
+  co_return false;
+}
 
 void install_functions(node::core& node, about const& program) {
   auto& f = node.functions();

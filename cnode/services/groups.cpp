@@ -16,11 +16,14 @@ namespace remora::services {
 // coroutine, by the facade: what it sends carries its pid all the same.
 class groups::process : public node::server {
 public:
-  process(std::string_view name, pg::limits const& limits) : name_(name), limits_(limits) {}
+  using observer = std::function<void(change const&)>;
+  process(std::string_view name, pg::limits const& limits, std::shared_ptr<observer> told)
+      : name_(name), limits_(limits), told_(std::move(told)) {}
 
   void attach(node::self me) {
     me_.emplace(me);
     scope_ = std::make_unique<pg::scope>(name_, me.pid(), limits_);
+    scope_->keep_changes();
   }
   void init(node::self me) override {
     attach(me); // again: before the node ran the pid had no creation
@@ -54,6 +57,7 @@ public:
   outcome join(etf::view group, std::span<etf::pid const> who, bool list,
                std::function<void()> const& accepted) {
     auto const done = scope_->join(group, who, list, out_);
+    tell_changes();
     if (accepted && done == pg::joined::ok) accepted();
     carry_out();
     return done == pg::joined::ok ? outcome::ok : outcome::limit;
@@ -88,7 +92,15 @@ private:
     scope_->unsubscribe(ref);
   }
 
+  void tell_changes() {
+    using what = change::what;
+    for (auto const& c : scope_->take_changes())
+      if (*told_)
+        (*told_)(
+            {.kind = c.joined ? what::joined : what::left, .scope = name_, .group = c.group, .pids = c.pids});
+  }
   void carry_out() {
+    tell_changes();
     for (auto& e : std::exchange(out_, {})) std::visit([this](auto& what) { perform(what); }, e);
   }
   void perform(pg::send& e) { me_->send(e.to, e.message, e.dial); }
@@ -111,6 +123,7 @@ private:
 
   std::string name_;
   pg::limits limits_;
+  std::shared_ptr<observer> told_;
   std::optional<node::self> me_;
   std::unique_ptr<pg::scope> scope_;
   std::vector<pg::effect> out_;
@@ -128,6 +141,11 @@ struct groups::shared {
   std::map<std::string, running, std::less<>> scopes;
   std::optional<node::self> supervisor; // once it runs
   bool supervised;                      // from the first scope on
+  std::shared_ptr<groups::process::observer> observer;
+
+  void tell(change::what kind, std::string_view scope) const {
+    if (*observer) (*observer)({.kind = kind, .scope = scope});
+  }
 
   groups::process* find(std::string_view name) const {
     auto const found = scopes.find(name);
@@ -146,13 +164,16 @@ groups::outcome groups::shared::start(std::string_view name) {
   if (name.empty() || name == "undefined" || node.find_registered(name) != nullptr)
     return outcome::name_taken;
   if (!scopes.contains(name) && scopes.size() >= limits.scopes_max) return outcome::limit;
-  auto what = std::make_shared<groups::process>(name, limits.scope);
+  // What it was before it was killed is gone with it.
+  if (scopes.contains(name)) tell(change::what::stopped, name);
+  auto what = std::make_shared<groups::process>(name, limits.scope, observer);
   auto const pid = node.spawn(node::serve(what), name, "pg:init/1");
   auto* const p = node.find_process(pid);
   what->attach(node::self(node, *p));
   auto& r = scopes[std::string(name)];
   r = {.what = std::move(what), .id = p->id};
   watch(r);
+  tell(change::what::started, name);
   return outcome::ok;
 }
 
@@ -191,8 +212,12 @@ private:
 };
 
 groups::groups(node::core& node, groups_limits limits)
-    : all_(std::make_shared<shared>(
-          shared{.node = node, .limits = limits, .scopes = {}, .supervisor = {}, .supervised = false})) {}
+    : all_(std::make_shared<shared>(shared{.node = node,
+                                           .limits = limits,
+                                           .scopes = {},
+                                           .supervisor = {},
+                                           .supervised = false,
+                                           .observer = std::make_shared<process::observer>()})) {}
 
 groups::outcome groups::start_scope(std::string_view name) {
   if (!std::exchange(all_->supervised, true))
@@ -207,6 +232,7 @@ groups::outcome groups::stop_scope(std::string_view name) {
   auto me = p->me();
   all_->scopes.erase(all_->scopes.find(name));
   me.exit_other(pid, etf::make(etf::am("shutdown")));
+  all_->tell(change::what::stopped, name);
   return outcome::ok;
 }
 
@@ -287,11 +313,13 @@ bool groups::demonitor(std::string_view scope, etf::reference const& ref) {
   return p != nullptr && p->unsubscribe(ref);
 }
 
-bool groups::reply_from(std::string_view scope, node::caller const& to, etf::term const& answer) {
+bool groups::reply_from(std::string_view scope, ticket const& to, etf::term const& answer) {
   auto* const p = all_->find(scope);
   if (p == nullptr) return false;
-  p->me().reply(to, answer);
+  to.reply_as(p->me(), answer);
   return true;
 }
+
+void groups::observe(std::function<void(change const&)> told) { *all_->observer = std::move(told); }
 
 } // namespace remora::services

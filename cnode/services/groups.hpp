@@ -79,7 +79,18 @@ public:
   bool demonitor(std::string_view scope, etf::reference const& ref);
 
   // Answers a call from the scope's own process: behind it come the events that the call asked for.
-  bool reply_from(std::string_view scope, node::caller const& to, etf::term const& answer);
+  bool reply_from(std::string_view scope, ticket const& to, etf::term const& answer);
+
+  // All that becomes of scopes and memberships, in the step in which it happens, before anybody is told of
+  // it.
+  struct change {
+    enum class what : std::uint8_t { joined, left, started, stopped };
+    what kind;
+    std::string_view scope;
+    etf::view group{};
+    std::span<etf::pid const> pids{};
+  };
+  void observe(std::function<void(change const&)> told); // one observer
 
 private:
   struct shared;

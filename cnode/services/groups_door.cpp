@@ -47,7 +47,7 @@ etf::term pids_of(std::span<etf::pid const> pids) {
 using parts = std::span<etf::view const>;
 template <std::size_t N, class Handle>
 void on(door& requests, std::string_view tag, Handle handle) {
-  requests.on(tag, N, [handle](node::self me, node::caller const& from, etf::view request) mutable -> answer {
+  requests.on(tag, N, [handle](node::self me, ticket const& from, etf::view request) mutable -> answer {
     auto const all = *request.tuple<N>();
     auto const scope = all[1].atom_text();
     if (!scope) return error("badarg");
@@ -63,27 +63,21 @@ etf::term with_pids(etf::view pid_or_pids, etf::view scope, One one, Many many) 
   return pids ? told(many(std::span<etf::pid const>(*pids)), scope) : error("badarg");
 }
 
-answer subscribed(groups g, std::string_view scope, etf::view scope_term, node::caller const& from,
+answer subscribed(groups g, std::string_view scope, etf::view scope_term, ticket const& from,
                   base::result<groups::subscribed, outcome> const& result) {
   if (!result) return told(result.error(), scope_term);
   g.reply_from(scope, from, make(tup(result->ref, result->now)));
   return std::nullopt;
 }
 
-std::optional<etf::pid> calling_pid(node::caller const& from) {
-  auto const pair = from.from->tuple<2>();
-  return pair ? (*pair)[0].as_pid() : std::nullopt;
-}
-
 void add_requests(door& requests, groups g) {
   // Answered before other nodes are told: the caller need not wait while that is written.
   on<4>(requests, "join",
-        [g](node::self me, node::caller const& from, std::string_view scope,
-            auto const& all) mutable -> answer {
+        [g](auto, ticket const& from, std::string_view scope, auto const& all) mutable -> answer {
           auto const one = all[3].as_pid();
           auto const pids = pg::read_pids(all[3]);
           if (!pids) return error("badarg");
-          auto const ok = [&] { me.reply(from, make(am("ok"))); };
+          auto const ok = [&] { from.reply(make(am("ok"))); };
           auto const done = g.join(scope, all[2], *pids, ok, !one);
           return done == outcome::ok ? std::nullopt : answer(told(done, all[1]));
         });
@@ -120,14 +114,14 @@ void add_requests(door& requests, groups g) {
           return count ? make(tup(am("ok"), *count)) : told(outcome::no_scope, all[1]);
         });
   on<2>(requests, "monitor_scope",
-        [g](auto, node::caller const& from, std::string_view scope, auto const& all) mutable -> answer {
-          auto const who = calling_pid(from);
+        [g](auto, ticket const& from, std::string_view scope, auto const& all) mutable -> answer {
+          auto const who = from.caller();
           if (!who) return error("badarg");
           return subscribed(g, scope, all[1], from, g.monitor_scope(scope, *who));
         });
   on<3>(requests, "monitor",
-        [g](auto, node::caller const& from, std::string_view scope, auto const& all) mutable -> answer {
-          auto const who = calling_pid(from);
+        [g](auto, ticket const& from, std::string_view scope, auto const& all) mutable -> answer {
+          auto const who = from.caller();
           if (!who) return error("badarg");
           return subscribed(g, scope, all[1], from, g.monitor(scope, all[2], *who));
         });

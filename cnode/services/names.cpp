@@ -31,7 +31,7 @@ node::notice told(global::notice const& n) {
 // Who waits for an answer: a call to the door, or a native process that knows it by a reference.
 struct names::shared : std::enable_shared_from_this<shared> {
   struct waiting {
-    std::optional<node::caller> caller;
+    std::optional<ticket> caller;
     etf::pid process;
     etf::reference ref;
     bool unregisters = false; // answered ok, as global:unregister_name/1
@@ -58,6 +58,7 @@ struct names::shared : std::enable_shared_from_this<shared> {
   std::map<std::uint64_t, waiting> requests;
   std::map<std::uint64_t, waiting> resolutions;
   std::map<std::uint64_t, callback> callbacks;
+  std::function<void(etf::view, etf::pid const*)> observer;
 
   node::self& self(role r) { return *selves[static_cast<std::size_t>(r)]; }
   watcher& watches(role r) { return watchers[static_cast<std::size_t>(r)]; }
@@ -107,6 +108,7 @@ void names::shared::begin() {
   std::array<etf::pid, global::roles> pids;
   for (std::size_t i = 0; i < global::roles; ++i) pids[i] = selves[i]->pid();
   core.emplace(pids, node.creation(), options, node.random().next());
+  core->keep_changes();
   for (auto const& name : node.peers(true, false)) handle(global::node_up{etf::atom(name)});
 }
 
@@ -134,6 +136,8 @@ void names::shared::hear(role as, etf::term const& message) {
 
 void names::shared::handle(global::event const& e) {
   core->handle(e, node.now(), out);
+  for (auto const& c : core->take_changes())
+    if (observer) observer(c.name, c.pid ? &*c.pid : nullptr);
   carry_out();
   self(role::name_server).wait_until(core->next_deadline());
 }
@@ -204,11 +208,10 @@ void names::shared::perform(global::ask_callback const& e) {
 }
 
 void names::shared::tell(waiting const& who, etf::term const& answer) {
-  auto& us = self(role::name_server);
   if (who.caller)
-    us.reply(*who.caller, answer);
+    who.caller->reply(answer);
   else
-    us.send(who.process, make(tup(who.ref, answer)));
+    self(role::name_server).send(who.process, make(tup(who.ref, answer)));
 }
 
 void names::shared::perform(global::answer const& e) {
@@ -287,11 +290,11 @@ global::request request_for(std::uint64_t id, global::request::what wanted, etf:
 
 } // namespace
 
-void names::register_for(node::caller const& from, global::request::what wanted, etf::term name, etf::pid pid,
+void names::register_for(ticket to, global::request::what wanted, etf::term name, etf::pid pid,
                          global::policy method) const {
   auto const id = ++all_->last_id;
   all_->requests.emplace(id,
-                         shared::waiting{.caller = from,
+                         shared::waiting{.caller = std::move(to),
                                          .process = {},
                                          .ref = {},
                                          .unregisters = wanted == global::request::what::unregister_name});
@@ -351,6 +354,19 @@ std::vector<etf::term> names::registered_names() const {
   if (!all_->core) return out;
   for (auto const& [name, e] : all_->core->tables().names) out.push_back(name);
   return out;
+}
+
+void names::part(etf::atom const& node) const {
+  if (all_->core) all_->handle(global::part{node});
+}
+
+void names::observe(std::function<void(etf::view name, etf::pid const* pid)> told) const {
+  all_->observer = std::move(told);
+}
+
+void names::for_each(std::function<void(etf::view name, etf::pid const& pid)> const& look) const {
+  if (!all_->core) return;
+  for (auto const& [name, e] : all_->core->tables().names) look(name, e.pid);
 }
 
 std::vector<etf::atom> names::known() const {

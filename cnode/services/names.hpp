@@ -65,11 +65,17 @@ public:
                                                                      etf::pid theirs, etf::pid ours)>;
   global::policy policy_by(callback decide) const;
 
-  // For the door and for rpc.
-  void register_for(node::caller const& from, global::request::what wanted, etf::term name, etf::pid pid,
+  // For the door, for rpc, and for the mirror.
+  void register_for(ticket to, global::request::what wanted, etf::term name, etf::pid pid,
                     global::policy method) const;
   node::task<etf::term> resolve(node::self me, etf::term method, etf::term name, etf::pid theirs,
                                 etf::pid ours) const;
+  // The connection to that node will be closed on purpose: neither end is to report it as lost.
+  void part(etf::atom const& node) const;
+  // All that becomes of names, in the step in which it happens, before anybody is told of it. No pid: nobody
+  // has the name any more. One observer.
+  void observe(std::function<void(etf::view name, etf::pid const* pid)> told) const;
+  void for_each(std::function<void(etf::view name, etf::pid const& pid)> const& look) const;
 
 private:
   struct shared;

@@ -30,12 +30,12 @@ etf::term pid_or_undefined(etf::pid const* p) { return p != nullptr ? make(*p) :
 etf::term list_of(std::vector<etf::term> const& all) { return make(all); }
 
 void add_registering(door& requests, names const& n, std::string_view tag, what wanted) {
-  requests.on(tag, 4, [n, wanted](node::self, node::caller const& from, etf::view request) mutable -> answer {
+  requests.on(tag, 4, [n, wanted](node::self, ticket const& to, etf::view request) mutable -> answer {
     auto const all = *request.tuple<4>();
     auto const pid = all[2].as_pid();
     auto const method = global::policy_of(all[3]);
     if (!pid || !method) return badarg();
-    n.register_for(from, wanted, etf::term(all[1]), *pid, *method);
+    n.register_for(to, wanted, etf::term(all[1]), *pid, *method);
     return std::nullopt;
   });
 }
@@ -43,18 +43,16 @@ void add_registering(door& requests, names const& n, std::string_view tag, what 
 void add_to_door(door& requests, names const& n) {
   add_registering(requests, n, "register_name", what::register_name);
   add_registering(requests, n, "re_register_name", what::re_register_name);
-  requests.on("unregister_name", 2,
-              [n](node::self, node::caller const& from, etf::view request) mutable -> answer {
-                n.register_for(from, what::unregister_name, etf::term((*request.tuple<2>())[1]), {}, {});
-                return std::nullopt;
-              });
-  requests.on("whereis_name", 2, [n](node::self, node::caller const&, etf::view request) -> answer {
+  requests.on("unregister_name", 2, [n](node::self, ticket const& to, etf::view request) mutable -> answer {
+    n.register_for(to, what::unregister_name, etf::term((*request.tuple<2>())[1]), {}, {});
+    return std::nullopt;
+  });
+  requests.on("whereis_name", 2, [n](node::self, ticket const&, etf::view request) -> answer {
     return pid_or_undefined(n.whereis((*request.tuple<2>())[1]));
   });
-  requests.on("registered_names", 0, [n](node::self, node::caller const&, etf::view) -> answer {
-    return list_of(n.registered_names());
-  });
-  requests.on("send_name", 3, [n](node::self me, node::caller const&, etf::view request) -> answer {
+  requests.on("registered_names", 0,
+              [n](node::self, ticket const&, etf::view) -> answer { return list_of(n.registered_names()); });
+  requests.on("send_name", 3, [n](node::self me, ticket const&, etf::view request) -> answer {
     auto const all = *request.tuple<3>();
     if (n.send(me, all[1], etf::term(all[2]))) return make(*n.whereis(all[1]));
     return make(tup(am("error"), tup(am("badarg"), tup(all[1], all[2]))));

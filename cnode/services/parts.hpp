@@ -12,4 +12,17 @@ etf::pid install_user(node::core& node); // the group leader of what we spawn el
 void install_logger_proxy(node::core& node);
 void install_functions(node::core& node, about const& program);
 
+// The door's.
+void install_mirror(node::core& node, door& requests, groups g, std::optional<names> const& n);
+void install_rpc(door& requests);
+void install_log(door& requests);
+void install_cluster(node::core& node, door& requests, about const& program, groups const& g,
+                     std::optional<names> const& n);
+
+// A process that works for a caller of the door and replies to it; it is ended when that one waits no longer.
+// False: processes_max.
+bool spawn_for(node::self me, ticket const& to, node::body work);
+
+node::task<bool> ping_node(node::self me, etf::atom peer); // net_adm:ping/1
+
 } // namespace remora::services

@@ -18,6 +18,10 @@ installed install(node::core& node, about const& program) {
     out.names.emplace(node, *program.registry);
     install_names(node, out.door, *out.names);
   }
+  install_mirror(node, out.door, out.groups, out.names);
+  install_rpc(out.door);
+  install_log(out.door);
+  install_cluster(node, out.door, program, out.groups, out.names);
   return out;
 }
 

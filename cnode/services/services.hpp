@@ -22,6 +22,7 @@ struct about {
   std::function<std::uint64_t()> resident_bytes = [] {
     return std::uint64_t{0};
   };                                         // as the system counts them
+  std::int64_t os_pid = 0;                   // of the program
   std::vector<std::string> pg_scopes{};      // to be there from the start
   std::optional<global::options> registry{}; // none: it takes no part in `global`
 };
