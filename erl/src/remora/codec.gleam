@@ -53,7 +53,6 @@ import gleam/erlang/process.{type Pid}
 import gleam/int
 import gleam/list
 import gleam/option.{type Option, None, Some}
-import gleam/string
 import remora/internal/text
 import remora/settings
 
@@ -442,16 +441,7 @@ pub fn describe_decode_error(error: DecodeError) -> String {
     NotATerm ->
       "not a term in Erlang's external format, or one with an atom that this VM does not have"
     TooLargeToDecode(bytes, limit) -> text.too_large(bytes, limit)
-    UnexpectedShape(errors) ->
-      string.join(list.map(errors, describe_shape), ", and ")
-  }
-}
-
-fn describe_shape(error: decode.DecodeError) -> String {
-  let sentence = "expected " <> error.expected <> ", found " <> error.found
-  case error.path {
-    [] -> sentence
-    path -> sentence <> " at " <> string.join(path, ".")
+    UnexpectedShape(errors) -> text.unexpected_shape(errors)
   }
 }
 

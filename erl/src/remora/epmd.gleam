@@ -49,8 +49,8 @@ pub fn names(
 /// ```gleam
 /// import remora/epmd
 ///
-/// let assert "no epmd listens on port 4369 of h; a node that starts there starts one" =
-///   epmd.describe_epmd_error(epmd.NoEpmd("h", 4369))
+/// let assert "there is no host nowhere" =
+///   epmd.describe_epmd_error(epmd.UnknownHost("nowhere"))
 /// ```
 pub fn describe_epmd_error(error: EpmdError) -> String {
   case error {

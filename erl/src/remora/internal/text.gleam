@@ -1,6 +1,9 @@
 //// Sentences that several modules' errors have in common.
 
+import gleam/dynamic/decode
 import gleam/int
+import gleam/list
+import gleam/string
 
 pub const not_running: String =
   "no companion runs; start remora, or wait until it is back"
@@ -24,4 +27,16 @@ pub fn atom_budget_spent(limit: Int) -> String {
   "all "
   <> int.to_string(limit)
   <> " atoms that settings.set_max_new_atoms allows are made"
+}
+
+pub fn unexpected_shape(errors: List(decode.DecodeError)) -> String {
+  string.join(list.map(errors, one_shape), ", and ")
+}
+
+fn one_shape(error: decode.DecodeError) -> String {
+  let sentence = "expected " <> error.expected <> ", found " <> error.found
+  case error.path {
+    [] -> sentence
+    path -> sentence <> " at " <> string.join(path, ".")
+  }
 }
