@@ -69,7 +69,7 @@ is_wanted(Version) -> series(Version) =:= series(?WANTED).
 
 series(Version) -> lists:droplast(binary:split(Version, <<".">>, [global])).
 
-%% @doc What the program at Path says of itself (`remora --version').
+%% @doc What the program at Path says of itself with `--version': the version alone, or after its name.
 -spec version(string()) -> {ok, binary()} | {error, problem()}.
 version(Path) ->
     try open_port({spawn_executable, Path},
@@ -90,8 +90,11 @@ output(Port, Text, Deadline) ->
         {timeout, Text}
     end.
 
-said(_Path, {0, <<"remora ", Version/binary>>}) -> {ok, string:trim(Version)};
-said(_Path, {0, Other}) -> {error, {binary, {wrong_version, readable(Other), ?WANTED}}};
+said(_Path, {0, Text}) ->
+    case re:run(Text, "^(?:remora )?([0-9]+\\.[0-9]+\\.[0-9]+)\\s*$", [{capture, all_but_first, binary}]) of
+        {match, [Version]} -> {ok, Version};
+        nomatch -> {error, {binary, {wrong_version, readable(Text), ?WANTED}}}
+    end;
 %% What the emulator's helper says when exec fails (erl_child_setup.c), and shells as well.
 said(Path, {Status, _}) when Status =:= 126; Status =:= 127 -> {error, {binary, {not_executable, Path}}};
 said(_Path, {_, Other}) -> {error, {binary, {wrong_version, readable(Other), ?WANTED}}}.

@@ -12,7 +12,7 @@
 %%% @private
 -module(remora_door).
 
--export([call/1, call/2, write/1, write/2, call_node/3, deadline/1, left/1]).
+-export([call/1, call/2, write/1, write/2, batch_write/2, call_node/3, ask/1, receive_answer/2, tell/1, deadline/1, left/1]).
 -export([hello/0, mirror/0, demirror/1, batch/1]).
 -export([register_name/3, re_register_name/3, unregister_name/1, whereis_name/1]).
 -export([join/3, leave/3, get_members/2, get_local_members/2, start_scope/1, stop_scope/1, broadcast/3]).
@@ -39,13 +39,21 @@ call(Request, Timeout) ->
 write(Request) -> write(Request, remora_state:call_timeout()).
 
 -spec write(request(), timeout()) -> {ok, Answer :: term(), remora_intents:version()} | failure().
-write(Request, Timeout) ->
+write(Request, Timeout) -> versioned({write, Request}, Timeout).
+
+%% @doc Many of them; their answers in their order.
+-spec batch_write([request()], timeout()) -> {ok, Answers :: [term()], remora_intents:version()} | failure().
+batch_write(Requests, Timeout) -> versioned(batch(Requests), Timeout).
+
+%% The creation is from before the call: when the companion was replaced meanwhile, the caller sees another one later.
+versioned(Request, Timeout) ->
     Deadline = deadline(Timeout),
     Creation = remora_state:creation(),
-    case call({write, Request}, Timeout) of
+    case call(Request, Timeout) of
         {ok, {Version, Answer}} when is_integer(Version) ->
             ok = remora_mirror:await({Creation, Version}, left(Deadline)),
             {ok, Answer, {Creation, Version}};
+        {ok, {error, _} = Refused} -> {ok, Refused, {Creation, 0}};
         {error, _} = Error -> Error
     end.
 
@@ -57,6 +65,31 @@ call_node(Node, Request, Timeout) ->
     catch
         exit:{timeout, {gen_server, call, _}} -> {error, timeout};
         exit:{_, {gen_server, call, _}} -> {error, not_running}
+    end.
+
+%% @doc Asks, and does not wait; receive_answer/2 does. An error that is known at once is passed on to it.
+-spec ask(request()) -> gen_server:request_id() | {error, not_running}.
+ask(Request) ->
+    case remora_state:companion() of
+        undefined -> {error, not_running};
+        Node -> gen_server:send_request({remora, Node}, Request)
+    end.
+
+-spec receive_answer(gen_server:request_id() | {error, term()}, deadline()) -> {ok, Answer :: term()} | {error, term()}.
+receive_answer({error, _} = Error, _Deadline) -> Error;
+receive_answer(Asked, Deadline) ->
+    case gen_server:receive_response(Asked, left(Deadline)) of
+        {reply, Answer} -> {ok, Answer};
+        timeout -> {error, timeout};
+        {error, _} -> {error, not_running}
+    end.
+
+%% @doc Asks, and wants no answer.
+-spec tell(request()) -> ok.
+tell(Request) ->
+    case remora_state:companion() of
+        undefined -> ok;
+        Node -> _ = spawn(fun() -> call_node(Node, Request, 5_000) end), ok
     end.
 
 -spec deadline(timeout()) -> deadline().

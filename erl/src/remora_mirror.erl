@@ -309,23 +309,23 @@ groups_of(Scope, #store{groups = T}) ->
 
 %% The changes that make Old what New is.
 difference(#store{} = New, #store{} = Old) ->
-    scopes(New, Old) ++ names(New, Old) ++ groups(New, Old) ++ nodes(New, Old).
+    other_scopes(New, Old) ++ other_names(New, Old) ++ other_members(New, Old) ++ other_nodes(New, Old).
 
-scopes(#store{scopes = New}, #store{scopes = Old}) ->
+other_scopes(#store{scopes = New}, #store{scopes = Old}) ->
     [{unscope, S} || {S} <- ets:tab2list(Old), not ets:member(New, S)]
         ++ [{scope, S} || {S} <- ets:tab2list(New), not ets:member(Old, S)].
 
-names(#store{names = New}, #store{names = Old}) ->
+other_names(#store{names = New}, #store{names = Old}) ->
     [{unname, Name} || {Name, _} <- ets:tab2list(Old), not ets:member(New, Name)]
         ++ [{name, Name, Pid} || {Name, Pid} = Row <- ets:tab2list(New), ets:lookup(Old, Name) =/= [Row]].
 
-groups(#store{scopes = Scopes, groups = New}, #store{groups = Old}) ->
+other_members(#store{scopes = Scopes, groups = New}, #store{groups = Old}) ->
     Gone = [{leave, Scope, Group, Pids -- members_of(Key, New)}
             || {{Scope, Group} = Key, Pids} <- ets:tab2list(Old), ets:member(Scopes, Scope)],
     Come = [{join, Scope, Group, Pids -- members_of(Key, Old)} || {{Scope, Group} = Key, Pids} <- ets:tab2list(New)],
     [Change || {_, _, _, [_ | _]} = Change <- Gone ++ Come].
 
-nodes(#store{nodes = New}, #store{nodes = Old}) ->
+other_nodes(#store{nodes = New}, #store{nodes = Old}) ->
     [{down, Node, resynchronised} || {Node, _} <- ets:tab2list(Old), not ets:member(New, Node)]
         ++ [{up, Node, Type} || {Node, Type} <- ets:tab2list(New), not ets:member(Old, Node)].
 

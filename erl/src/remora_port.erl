@@ -4,7 +4,8 @@
 %%%             cookie goes over its standard input, never into its arguments or environment, and not into the state
 %%%             of this process. init/1 returns when it said that it is ready; until then its exit is a start error
 %%%   log       every further line is a JSON object, and becomes an event of OTP's logger
-%%%   its end   is logged, and ends this process with a reason that says why: the supervisor starts both again
+%%%   its end   is logged, and ends this process with a reason that says why: the supervisor starts both again. The
+%%%             reason is a {shutdown, _}: it is no bug of this process, and needs no crash report
 %%%   our end   closes its standard input, at which it leaves in order; it is waited for, so that its name is free for
 %%%             the next one. The VM's death closes it too
 %%%
@@ -52,9 +53,9 @@ init(#{binary := Where, companion := Node, start_timeout := Timeout} = Options) 
             State = open(Path, Node, Options),
             case await_ready(State, remora_door:deadline(Timeout), Timeout) of
                 {ok, Ready} -> {ok, Ready};
-                {error, Reason} -> {stop, Reason}
+                {error, Reason} -> {stop, {shutdown, Reason}}
             end;
-        {error, Reason} -> {stop, Reason}
+        {error, Reason} -> {stop, {shutdown, Reason}}
     end.
 
 right_program(Where) ->
@@ -124,9 +125,9 @@ handle_info({Port, {data, {noeol, Line}}}, #state{port = Port} = State) ->
     {noreply, (line(Line, State))#state{cut = true}};
 handle_info({Port, {exit_status, Status}}, #state{port = Port, node = Node, last = Last} = State) ->
     remora_log:own(error, "the companion ~ts ended ~ts; it said last: ~ts", [Node, status(Status), Last]),
-    {stop, {companion, {exit_status, Status, Last}}, State#state{exited = true}};
+    {stop, {shutdown, {companion, {exit_status, Status, Last}}}, State#state{exited = true}};
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = State) ->
-    {stop, {companion, {port, Reason}}, State};
+    {stop, {shutdown, {companion, {port, Reason}}}, State};
 handle_info(_Other, State) ->
     {noreply, State}.
 
@@ -135,7 +136,7 @@ status(Status) when Status > 128 -> io_lib:format("by signal ~b", [Status - 128]
 status(Status) -> io_lib:format("with exit status ~b", [Status]).
 
 -spec terminate(term(), #state{}) -> ok.
-terminate({companion, Reason}, #state{exited = true}) ->
+terminate({shutdown, {companion, Reason}}, #state{exited = true}) ->
     remora_state:down(Reason);
 terminate(_Reason, State) ->
     remora_state:down(stopped),

@@ -3,6 +3,8 @@
 %%%   reach    the node answers to the distribution
 %%%   hello    what it is; another protocol than ours is refused
 %%%   sync     remora_mirror asks for its stream
+%%%   known    this VM's `global' and the companion's have exchanged their names: who registers a name as soon as we are up
+%%%            is told `no' when the cluster has it, instead of meeting it later. Waited for, a while
 %%%   open     its creation is in the table: who wrote an intent before this is replayed, who writes after it sees it
 %%%   replay   scopes and memberships, then names; those that need a lock round of the cluster are waited for, a while
 %%%   live     the mirror has what the replay did: callers reach the companion, reads are answered
@@ -23,6 +25,8 @@
 -define(BATCH, 16_384).              % requests of one message; the door takes 65,536
 -define(REPLAY_MS, 60_000).          % for an answer to one of them
 -define(NAMES_MS, 2_000).            % so long the start waits for lock rounds
+-define(KNOWN_MS, 2_000).            % and for global
+-define(KNOWN_PAUSE_MS, 5).          % global tells nobody when it is done: it is asked
 -define(AGAIN_MS, 1_000).            % what was not possible is tried again
 -define(PAUSE_MS, 100).              % before the first reconnection; doubles
 -define(PAUSE_MAX_MS, 5_000).
@@ -50,7 +54,7 @@ reconcile(Key, Hint) -> gen_server:cast(?MODULE, {reconcile, Key, Hint}).
 
 %% ---- the process ----------------------------------------------------------------------------------------------------
 
--spec init(remora_options:options()) -> {ok, #state{}} | {ok, #state{}, {continue, pause}} | {stop, term()}.
+-spec init(remora_options:options()) -> {ok, #state{}} | {ok, #state{}, {continue, pause}} | {stop, {shutdown, term()}}.
 init(Options) ->
     process_flag(trap_exit, true), % for terminate/2
     remora_state:down(shim_restarted),
@@ -62,9 +66,9 @@ init(Options) ->
                 {managed_elsewhere, _} ->
                     case remora_state:was_live() of
                         true -> {ok, State, {continue, pause}};
-                        false -> {stop, Reason}
+                        false -> {stop, {shutdown, Reason}}
                     end;
-                _ -> {stop, Reason}
+                _ -> {stop, {shutdown, Reason}}
             end
     end.
 
@@ -184,10 +188,25 @@ hello(Node, Deadline, Timeout) ->
 open(Node, Creation, Deadline, State) ->
     case remora_mirror:sync(Node, remora_door:left(Deadline)) of
         ok ->
+            await_known(Node, min(Deadline, remora_door:deadline(?KNOWN_MS))),
             remora_state:open(Node, Creation),
             replay(Node, State);
         {error, Reason} -> lost(Reason, State)
     end.
+
+await_known(Node, Deadline) ->
+    case takes_part(Node) andalso not lists:member(Node, gen_server:call(global_name_server, get_known, infinity)) of
+        false -> ok;
+        true ->
+            case remora_door:left(Deadline) of
+                0 -> remora_log:own(notice, "global does not know the companion ~ts yet", [Node]);
+                _ -> receive after ?KNOWN_PAUSE_MS -> await_known(Node, Deadline) end
+            end
+    end.
+
+%% A hidden node does not, and a VM with connect_all false asks nobody in.
+takes_part(Node) ->
+    lists:member(Node, nodes()) andalso application:get_env(kernel, connect_all) =/= {ok, false}.
 
 %% It answered, and then not any more.
 lost(Reason, #state{node = Node}) ->

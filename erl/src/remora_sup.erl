@@ -58,15 +58,15 @@ start_children(Sup, [Child | Children]) ->
     end.
 
 %% supervisor adds the child's specification to what is no error of ours.
-reason({Reason, Child}) when is_tuple(Child), element(1, Child) =:= child -> Reason;
+reason({Reason, Child}) when is_tuple(Child), element(1, Child) =:= child -> reason(Reason);
+reason({shutdown, Reason}) -> Reason;
 reason(Reason) -> Reason.
 
+%% As its parent would, whoever we are.
 end_sup(Sup) ->
     true = unlink(Sup),
-    Monitor = monitor(process, Sup),
-    true = exit(Sup, shutdown),
-    receive {'DOWN', Monitor, process, Sup, _} -> ok
-    after ?STOP_MS -> true = exit(Sup, kill), demonitor(Monitor, [flush])
+    try gen_server:stop(Sup, shutdown, ?STOP_MS)
+    catch exit:_ -> true = exit(Sup, kill)
     end,
     receive {'EXIT', Sup, _} -> ok
     after 0 -> ok

@@ -20,6 +20,7 @@ export REMORA_TESTNODE="${REMORA_TESTNODE:-$root/build/release/test/support/test
 export REMORA_CALC="${REMORA_CALC:-$root/build/release/test/examples/calc}"
 export REMORA_OTP27="${REMORA_OTP27:-$root/build/otp27}"
 export REMORA_IN_OTP27="$root/test/support/in_otp27.sh"
+export REMORA_INTO_OTP27="$root/test/support/into_otp27.sh"
 export REMORA_CT_RESULT="$logs/result"
 
 if [ "$REMORA_NUT" = remora ]; then
@@ -35,6 +36,7 @@ fi
 rm -rf "$beams" "$logs"
 mkdir -p "$beams" "$logs"
 erlc -Werror +debug_info -I "$here" -o "$beams" "$here"/*.erl
+erlc -Werror +debug_info +warn_missing_spec -o "$beams" "$root"/erl/src/*.erl "$root"/erl/erlang/*.erl
 
 suites=""
 [ $# -gt 0 ] || set -- "$here"/*_SUITE.erl

@@ -1,0 +1,58 @@
+%% shim_ct: what the suites of the Erlang package share: VMs that have the package's code, and the program where each VM
+%% finds it.
+-module(shim_ct).
+
+-export([peer_opts/1, program/1, start/1, start/2, stop/1, with/3, os_pid/1, kill_companion/1, gone/1, await_up/1,
+         heard/3, error_text/1]).
+-import(remora_ct, [rcall/4, wait_until/2]).
+
+%% Options of a peer that has the package: its modules, and those of a suite.
+peer_opts(Suite) -> #{modules => [Suite, ?MODULE, shimnode | modules()]}.
+
+%% Compiled beside this one.
+modules() ->
+    Here = filename:dirname(code:which(?MODULE)),
+    [list_to_atom(filename:basename(File, ".beam"))
+     || File <- filelib:wildcard("remora*.beam", Here), File =/= "remora_ct.beam"].
+
+%% OTP 27 has a root of its own here, in which the program is put.
+program(#{release := 25}) -> os:getenv("REMORA_BIN", "priv/remora");
+program(#{release := 27}) ->
+    Command = lists:join(" ", [os:getenv("REMORA_INTO_OTP27"), os:getenv("REMORA_OTP27"), program(#{release => 25})]),
+    string:trim(os:cmd(lists:flatten(Command))).
+
+start(Peer) -> start(Peer, #{}).
+start(Peer, Options) ->
+    rcall(Peer, shimnode, start, [maps:merge(#{binary => {at, program(Peer)}}, Options)]).
+
+stop(Peer) -> rcall(Peer, remora, stop, []).
+
+%% Runs Test with a companion, and ends it whatever happens.
+with(Peer, Options, Test) ->
+    {ok, _} = start(Peer, Options),
+    try Test()
+    after stop(Peer)
+    end.
+
+os_pid(Peer) ->
+    {ok, OsPid} = rcall(Peer, remora_port, os_pid, []),
+    OsPid.
+
+kill_companion(Peer) ->
+    Program = #{os_pid => os_pid(Peer)},
+    [] = os:cmd("kill -9 " ++ integer_to_list(maps:get(os_pid, Program))),
+    Program.
+
+gone(Program) -> wait_until(fun() -> not remora_ct:alive(Program) end, 5_000).
+
+await_up(Peer) -> wait_until(fun() -> rcall(Peer, remora_state, is_up, []) end, 10_000).
+
+%% The messages of a shimnode:hear/1, when there are as many as wanted.
+heard(Peer, Listener, Count) ->
+    wait_until(fun() ->
+                   Heard = rcall(Peer, shimnode, heard, [Listener]),
+                   length(Heard) >= Count andalso Heard
+               end, 5_000).
+
+%% What a user reads of an error; it must be about it.
+error_text(Reason) -> binary_to_list(unicode:characters_to_binary(remora_error:format(Reason), utf8, latin1)).
