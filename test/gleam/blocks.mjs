@@ -1,5 +1,5 @@
 // blocks.mjs: the examples in documentation as Gleam modules, so that the test run compiles and runs what a reader copies.
-// A block of statements is the body of a main; one with a function in it is a module, and its main is what is run.
+// A block of statements is the body of a main; one with a function in it is a module, and its main, if it has one, is run.
 //
 //   <!-- alone -->               above a block: runs in a fresh VM, distributed, without a companion
 //   <!-- compile only: why -->   is not run
@@ -19,7 +19,9 @@ export function blocks({ name, file, text }) {
     while (doc[++i] !== '```') if (i >= doc.length) throw new Error(`${file}:${from}: the block does not end`)
     const body = doc.slice(from, i).map((line) => line ?? '')
     const id = `doc/${name.replaceAll('/', '_')}_${found.length + 1}`
-    found.push({ name: id, file: `${file}:${from + 1}`, where: `${file}:${from + 1}`, kind: mark, text: module(body) })
+    const text = module(body)
+    const kind = text.includes('pub fn main()') ? mark : 'compile only'
+    found.push({ name: id, file: `${file}:${from + 1}`, where: `${file}:${from + 1}`, kind, text })
     mark = 'shared'
   }
   return found

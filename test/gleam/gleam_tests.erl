@@ -115,12 +115,24 @@ settle(Pid, Ref, Deadline) ->
 start_other() -> {ok, Peer, 'other@127.0.0.1'} = start_node(other), {ok, Peer}.
 
 start_node(Name) ->
-    peer:start(#{name => Name, host => "127.0.0.1", longnames => true, connection => standard_io, wait_boot => 30_000,
-                 args => ["+Bd", "-pa", dir(), "-setcookie", atom_to_list(erlang:get_cookie())]}).
+    peer:start(#{name => Name, host => "127.0.0.1", longnames => true, connection => standard_io, wait_boot => 30_000, shutdown => 20_000,
+                 args => ["+Bd", "-kernel", "logger", log_file(Name), "-pa", dir(), "-setcookie", atom_to_list(erlang:get_cookie())]}).
 
-%% One companion for all of Fun. It belongs to a process of its own, so that no test ends it by its end.
+log_file(Name) ->
+    File = filename:join(filename:dirname(os:getenv("REMORA_GLEAM_OUT")), lists:concat([Name, ".log"])),
+    lists:flatten(io_lib:format("[{handler, default, logger_std_h, #{config => #{file => ~p}}}]", [File])).
+
+%% One companion for all of Fun. It belongs to this process, so that no test ends it by its end.
 with_companion(Fun) ->
-    Fun().
+    case remora_sup:start_link(#{}) of
+        {ok, _} ->
+            Results = Fun(),
+            ok = remora_sup:stop(),
+            Results;
+        {error, Reason} ->
+            io:format("FAILED  a companion for the tests~n        ~ts~n", [remora_error:format(Reason)]),
+            [bad]
+    end.
 
 %% ---- one test ---------------------------------------------------------------------------------------------
 
@@ -144,9 +156,10 @@ length_of(A) when is_list(A) -> length(A);
 length_of(A) -> A.
 
 default_settings() ->
-    [ok = remora_settings:set(Key, Value)
-     || {Key, Value} <- [{allow_atom_creation, false}, {max_new_atoms, 0}, {use_crypto_ids, false},
-                         {max_message_size, 10_485_760}]].
+    ok = remora_settings:set_allow_atom_creation(false),
+    ok = remora_settings:set_max_new_atoms(0),
+    ok = remora_settings:set_use_crypto_ids(false),
+    ok = remora_settings:set_max_message_size(10_485_760).
 
 out(Name) ->
     {ok, Terms} = file:consult(filename:join(os:getenv("REMORA_GLEAM_OUT"), Name)),

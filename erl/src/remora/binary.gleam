@@ -98,7 +98,7 @@ pub fn locate(binary: Binary) -> Result(String, BinaryError) {
 /// import remora/binary
 ///
 /// let assert Ok(_) = binary.version(binary.search())
-/// let assert Error(binary.WrongVersion("/bin/true", "", _wanted)) =
+/// let assert Error(binary.WrongVersion("/bin/true", _found, _wanted)) =
 ///   binary.version(binary.at("/bin/true"))
 /// ```
 pub fn version(binary: Binary) -> Result(String, BinaryError) {

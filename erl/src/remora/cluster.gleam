@@ -26,14 +26,23 @@ pub type StartError {
   /// It has to be `name@host`, as `app@127.0.0.1` or `app@db.example.com`,
   /// of letters, digits, `_`, `-` and dots.
   InvalidNodeName(name: String)
-  /// A cookie has 1 to 255 bytes, none of them a blank or a control character.
+  /// A cookie has 1 to 255 bytes.
   InvalidCookie
-  /// There is no epmd, and none could be started.
+  /// There is no epmd. A VM starts one only from its command line.
   NoEpmd
   /// Another node of this name runs on this host.
   NameTaken(name: String)
   /// Erlang's own word for it.
   StartFailed(reason: String)
+}
+
+/// Why this VM is a node still.
+pub type StopError {
+  /// It is none.
+  StopNotDistributed
+  /// Its command line made it one, with `-name` or `-sname`: it is one until it
+  /// ends.
+  StopNotAllowed
 }
 
 /// Why the companion did not connect to a node.
@@ -91,26 +100,22 @@ pub type Health {
 /// ```gleam
 /// import remora/cluster
 ///
-/// let assert Error(cluster.InvalidNodeName("no name")) =
-///   cluster.start_node("no name", "secret")
 /// let assert Error(cluster.AlreadyStarted) =
 ///   cluster.start_node("app@127.0.0.1", "secret")
 /// ```
 @external(erlang, "remora_ffi", "start_node")
 pub fn start_node(name: String, cookie: String) -> Result(Nil, StartError)
 
-/// Makes this VM a plain one again. It loses its connections, and so does its
-/// companion, which ends.
+/// Makes a VM that `start_node` made a node a plain one again. It loses its
+/// connections; stop remora before.
 ///
 /// ```gleam
 /// import remora/cluster
 ///
-/// pub fn leave() -> Result(Nil, cluster.StartError) {
-///   cluster.stop_node()
-/// }
+/// let assert Error(cluster.StopNotAllowed) = cluster.stop_node()
 /// ```
 @external(erlang, "remora_ffi", "stop_node")
-pub fn stop_node() -> Result(Nil, StartError)
+pub fn stop_node() -> Result(Nil, StopError)
 
 /// Has the companion connect to a node. It tries again by itself when the
 /// connection is lost only where discovery says that the node is there.
@@ -239,10 +244,26 @@ pub fn describe_start_error(error: StartError) -> String {
     InvalidNodeName(name) ->
       "\"" <> name <> "\" is no name of a node; it has to be name@host"
     InvalidCookie ->
-      "the cookie has to have 1 to 255 bytes, without blanks"
-    NoEpmd -> "there is no epmd, and none could be started; run epmd -daemon"
+      "the cookie has to have 1 to 255 bytes"
+    NoEpmd -> "there is no epmd on this host; run epmd -daemon"
     NameTaken(name) -> "another node on this host is called " <> name
     StartFailed(reason) -> "this VM did not become a node: " <> reason
+  }
+}
+
+/// A sentence for people: what was found and what to do.
+///
+/// ```gleam
+/// import remora/cluster
+///
+/// let assert "this VM is no node" =
+///   cluster.describe_stop_error(cluster.StopNotDistributed)
+/// ```
+pub fn describe_stop_error(error: StopError) -> String {
+  case error {
+    StopNotDistributed -> "this VM is no node"
+    StopNotAllowed ->
+      "this VM was made a node by its command line, and is one until it ends"
   }
 }
 

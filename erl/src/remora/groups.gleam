@@ -65,6 +65,8 @@ pub type GroupError {
   NoSuchAtom(text: String)
   /// All atoms that may be made are; see `settings.set_max_new_atoms`.
   AtomBudgetSpent(limit: Int)
+  /// The companion refused it for a reason that is remora's fault.
+  Refused(reason: String)
   /// The companion did not answer in time. What was asked may have been done.
   Timeout
   /// There is no companion now.
@@ -495,6 +497,7 @@ pub fn describe_group_error(error: GroupError) -> String {
     NoOwner -> "the subject's name is not registered with any process"
     NoSuchAtom(name) -> text.no_such_atom(name)
     AtomBudgetSpent(limit) -> text.atom_budget_spent(limit)
+    Refused(reason) -> text.refused(reason)
     Timeout -> "the companion did not answer in time"
     NotRunning -> text.not_running
   }

@@ -199,14 +199,14 @@ pub fn correlation_id() -> Option(String)
 pub fn generate_correlation_id() -> String
 
 /// The least level that is written from now on, in the whole VM. The default
-/// is `Info`.
+/// is `Debug`: what of it is shown is up to Erlang's `logger`.
 ///
 /// ```gleam
 /// import remora/log
 ///
 /// log.set_level(log.Warn)
 /// let assert log.Warn = log.get_level()
-/// log.set_level(log.Info)
+/// log.set_level(log.Debug)
 /// ```
 @external(erlang, "remora_ffi", "set_log_level")
 pub fn set_level(level: Level) -> Nil
@@ -216,7 +216,7 @@ pub fn set_level(level: Level) -> Nil
 /// ```gleam
 /// import remora/log
 ///
-/// let assert log.Info = log.get_level()
+/// let assert log.Debug = log.get_level()
 /// ```
 @external(erlang, "remora_ffi", "get_log_level")
 pub fn get_level() -> Level

@@ -209,6 +209,36 @@ pub fn call(
   |> result.map_error(CallBadReply)
 }
 
+/// Calls a `gen_server` of Erlang, Elixir or C++ with `GenServer.call`'s
+/// protocol, and waits for its answer, `milliseconds` at most.
+///
+/// ```gleam
+/// import gleam/erlang/process
+/// import remora/codec
+/// import remora/messaging
+///
+/// let gone = process.spawn(fn() { Nil })
+/// let nobody = messaging.remote(gone, codec.string())
+/// let assert Error(messaging.CallDown(_)) =
+///   messaging.call_server(
+///     nobody,
+///     waiting: 1000,
+///     expecting: codec.term(),
+///     sending: "status",
+///   )
+/// ```
+pub fn call_server(
+  remote: Remote(message),
+  waiting milliseconds: Int,
+  expecting answer: Codec(reply),
+  sending message: message,
+) -> Result(reply, CallError) {
+  let request = codec.to_term(remote.codec, message)
+  use term <- result.try(server_call(remote.pid, request, milliseconds))
+  codec.from_term(answer, term)
+  |> result.map_error(CallBadReply)
+}
+
 /// Answers a call. An answer to a caller that does not wait any more is
 /// dropped.
 ///
@@ -314,6 +344,13 @@ fn call_term(
   pid: Pid,
   milliseconds: Int,
   make_term: fn(Dynamic) -> Dynamic,
+) -> Result(Dynamic, CallError)
+
+@external(erlang, "remora_ffi", "call_server")
+fn server_call(
+  pid: Pid,
+  request: Dynamic,
+  milliseconds: Int,
 ) -> Result(Dynamic, CallError)
 
 @external(erlang, "remora_ffi", "reply")

@@ -133,7 +133,8 @@ pub fn select_down(
 
 /// Tells a subject when this node connects to the companion or goes, until its
 /// owner ends or `demonitor_node` is called. The node need not be there, nor be
-/// known: it is waited for.
+/// known: if it is not connected, that is the first event, with the reason
+/// `not_connected`.
 ///
 /// ```gleam
 /// import gleam/erlang/process
@@ -148,7 +149,7 @@ pub fn select_down(
 /// let assert Ok(Nil) = settings.set_max_new_atoms(100)
 /// let assert Ok(Nil) = cluster.connect("other@127.0.0.1")
 /// let assert Ok(Nil) = cluster.disconnect("other@127.0.0.1")
-/// let assert Ok(_up_or_down) = process.receive(nodes, within: 5000)
+/// let assert Ok(_event) = process.receive(nodes, within: 5000)
 /// monitor.demonitor_node(watch)
 /// ```
 pub fn monitor_node(

@@ -89,6 +89,8 @@ pub type RegisterError {
   NoSuchAtom(text: String)
   /// All atoms that may be made are; see `settings.set_max_new_atoms`.
   AtomBudgetSpent(limit: Int)
+  /// The companion refused it for a reason that is remora's fault.
+  Refused(reason: String)
   /// No answer in time. It may be registered, or soon be.
   RegisterTimeout
   /// There is no companion now.
@@ -217,9 +219,10 @@ pub fn re_register(name: String, pid: Pid) -> Result(Nil, RegisterError)
 /// import gleam/erlang/process
 /// import remora/registry
 ///
-/// let me = process.self()
+/// let a = process.spawn(fn() { process.sleep(10_000) })
+/// let b = process.spawn(fn() { process.sleep(10_000) })
 /// let assert [Ok(Nil), Ok(Nil)] =
-///   registry.register_many([#("shard 1", me), #("shard 2", me)])
+///   registry.register_many([#("shard 1", a), #("shard 2", b)])
 /// ```
 @external(erlang, "remora_ffi", "register_many")
 pub fn register_many(
@@ -441,6 +444,7 @@ pub fn describe_register_error(error: RegisterError) -> String {
     NoOwner -> "the subject's name is not registered with any process"
     NoSuchAtom(name) -> text.no_such_atom(name)
     AtomBudgetSpent(limit) -> text.atom_budget_spent(limit)
+    Refused(reason) -> text.refused(reason)
     RegisterTimeout ->
       "the companion did not answer in time; the name may be registered yet"
     NotRunning -> text.not_running

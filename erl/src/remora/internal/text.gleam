@@ -29,6 +29,10 @@ pub fn atom_budget_spent(limit: Int) -> String {
   <> " atoms that settings.set_max_new_atoms allows are made"
 }
 
+pub fn refused(reason: String) -> String {
+  "the companion refused it, please report this: " <> reason
+}
+
 pub fn unexpected_shape(errors: List(decode.DecodeError)) -> String {
   string.join(list.map(errors, one_shape), ", and ")
 }
