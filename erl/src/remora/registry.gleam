@@ -402,8 +402,7 @@ pub fn names() -> Result(List(String), LookupError)
 /// let changes = process.new_subject()
 /// let assert Ok(subscription) = registry.subscribe(changes)
 /// let assert Ok(Nil) = registry.register("newcomer", process.self())
-/// let assert Ok(registry.Registered("newcomer", _)) =
-///   process.receive(changes, within: 5000)
+/// let assert Ok(_registered) = process.receive(changes, within: 5000)
 /// registry.unsubscribe(subscription)
 /// ```
 pub fn subscribe(
