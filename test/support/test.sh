@@ -1,7 +1,7 @@
 #!/bin/sh
 # test.sh: everything that says whether remora works, as `make test` and CI run it: the doctest units and simulated
-# clusters (Release, then under ASan and UBSan together with the fuzz corpora), then Common Test against real OTP 25 and 27 nodes. Ends with
-# one line `N passed, N failed` over all of them.
+# clusters (Release, then under ASan and UBSan together with the fuzz corpora), the Gleam package, then Common Test against
+# real OTP 25 and 27 nodes. Ends with one line `N passed, N failed` over all of them.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root" || exit 1
@@ -57,6 +57,7 @@ part fuzz-corpus replay
 part install test/support/install.sh
 part readme test/support/readme.sh
 part otp27 test/support/otp27.sh build/otp27
+part gleam test/gleam/run.sh
 part beam test/beam/run.sh
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -1,0 +1,5 @@
+pub type Order {
+  Lt
+  Eq
+  Gt
+}
