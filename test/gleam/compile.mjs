@@ -5,7 +5,7 @@
 //   blocks.term      [{Module, shared | alone, Where}.] of the documentation's examples that are run
 // and ends with 1 when it, or rules.mjs, found something.
 //
-// Everything is compiled as one package, beside stand-ins for those that hex.pm would bring; the package alone and each
+// Everything is compiled as one package, beside stand-ins for those that a package manager would bring; the package alone and each
 // example with it are compiled first, so that nothing leans on what its users do not have.
 import fs from 'node:fs'
 import path from 'node:path'
