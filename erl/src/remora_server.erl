@@ -3,8 +3,9 @@
 %%%   reach    the node answers to the distribution
 %%%   hello    what it is; another protocol than ours is refused
 %%%   sync     remora_mirror asks for its stream
-%%%   known    this VM's `global' and the companion's have exchanged their names: who registers a name as soon as we are up
-%%%            is told `no' when the cluster has it, instead of meeting it later. Waited for, a while
+%%%   known    this VM's `global' has exchanged names with the companion's, and at the first start with all nodes that are
+%%%            connected: who registers a name as soon as we are up is told `no' when the cluster has it, instead of
+%%%            meeting it later. Waited for, a while
 %%%   open     the next epoch: who wrote an intent before this is replayed, who writes after it sees it
 %%%   replay   scopes and memberships, then names; those that need a lock round of the cluster are waited for, a while
 %%%   live     the mirror has what the replay did: callers reach the companion, reads are answered
@@ -184,24 +185,32 @@ hello(Node, Deadline, Timeout) ->
 open(Node, Creation, Deadline, #state{line = Line} = State) ->
     case remora_mirror:sync(Node, remora_door:left(Deadline)) of
         ok ->
-            await_known(Node, min(Deadline, remora_door:deadline(?KNOWN_MS))),
+            await_known(to_be_known(Node), min(Deadline, remora_door:deadline(?KNOWN_MS))),
             replay(remora_state:open(Node, Creation, Line), Node, State);
         {error, Reason} -> lost(Reason, State)
     end.
 
-await_known(Node, Deadline) ->
-    case takes_part(Node) andalso not lists:member(Node, gen_server:call(global_name_server, get_known, infinity)) of
-        false -> ok;
-        true ->
-            case remora_door:left(Deadline) of
-                0 -> remora_log:own(notice, "global does not know the companion ~ts yet", [Node]);
-                _ -> receive after ?KNOWN_PAUSE_MS -> await_known(Node, Deadline) end
+%% Not hidden ones, which take no part in it; and a VM with connect_all false takes none itself.
+to_be_known(Node) ->
+    case application:get_env(kernel, connect_all) =/= {ok, false} andalso nodes() of
+        false -> [];
+        Nodes ->
+            case remora_state:was_live() of
+                true -> [N || N <- Nodes, N =:= Node];
+                false -> Nodes
             end
     end.
 
-%% A hidden node does not, and a VM with connect_all false asks nobody in.
-takes_part(Node) ->
-    lists:member(Node, nodes()) andalso application:get_env(kernel, connect_all) =/= {ok, false}.
+await_known([], _Deadline) -> ok;
+await_known(Nodes, Deadline) ->
+    case Nodes -- gen_server:call(global_name_server, get_known, infinity) of
+        [] -> ok;
+        Unknown ->
+            case remora_door:left(Deadline) of
+                0 -> remora_log:own(notice, "global has not exchanged names with ~0tp yet", [Unknown]);
+                _ -> receive after ?KNOWN_PAUSE_MS -> await_known(Unknown, Deadline) end
+            end
+    end.
 
 %% It answered, and then not any more.
 lost(Reason, #state{node = Node, line = Line}) ->
