@@ -26,7 +26,7 @@
 -define(BATCH, 16_384).              % requests of one message; the door takes 65,536
 -define(REPLAY_MS, 60_000).          % for an answer to one of them
 -define(NAMES_MS, 2_000).            % so long the start waits for lock rounds
--define(KNOWN_MS, 2_000).            % and for global
+-define(KNOWN_MS, 2_000).            % and for global, unless it is the first start: half of its time
 -define(KNOWN_PAUSE_MS, 5).          % global tells nobody when it is done: it is asked
 -define(AGAIN_MS, 1_000).            % what was not possible is tried again
 -define(PAUSE_MS, 100).              % before the first reconnection; doubles
@@ -185,20 +185,20 @@ hello(Node, Deadline, Timeout) ->
 open(Node, Creation, Deadline, #state{line = Line} = State) ->
     case remora_mirror:sync(Node, remora_door:left(Deadline)) of
         ok ->
-            await_known(to_be_known(Node), min(Deadline, remora_door:deadline(?KNOWN_MS))),
+            await_known(Node, Deadline, State),
             replay(remora_state:open(Node, Creation, Line), Node, State);
         {error, Reason} -> lost(Reason, State)
     end.
 
 %% Not hidden ones, which take no part in it; and a VM with connect_all false takes none itself.
-to_be_known(Node) ->
-    case application:get_env(kernel, connect_all) =/= {ok, false} andalso nodes() of
-        false -> [];
-        Nodes ->
-            case remora_state:was_live() of
-                true -> [N || N <- Nodes, N =:= Node];
-                false -> Nodes
-            end
+await_known(Node, Deadline, #state{options = #{start_timeout := Timeout}}) ->
+    Nodes = case application:get_env(kernel, connect_all) of
+                {ok, false} -> [];
+                _ -> nodes()
+            end,
+    case remora_state:was_live() of
+        true -> await_known([N || N <- Nodes, N =:= Node], min(Deadline, remora_door:deadline(?KNOWN_MS)));
+        false -> await_known(Nodes, min(Deadline, remora_door:deadline(Timeout div 2)))
     end.
 
 await_known([], _Deadline) -> ok;

@@ -6,6 +6,7 @@
 main(First) ->
     pong = net_adm:ping(First), % first the cluster, then what wants a name in it
     {ok, _} = application:ensure_all_started(tally),
+    {ok, _} = remora_registry:await(<<"tally">>, 10_000),
     wait(fun() -> {{ok, [_, _]}, {ok, [_, _, _]}} = {remora_groups:members(tallies), remora_cluster:nodes()} end),
     say("nodes", fun() -> {ok, Nodes} = remora_cluster:nodes(), lists:sort([short(N) || N <- Nodes]) end),
     say("who counts", fun() -> {ok, Node} = tally:holder(), short(Node) end),
