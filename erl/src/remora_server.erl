@@ -3,8 +3,9 @@
 %%%   reach    the node answers to the distribution
 %%%   hello    what it is; another protocol than ours is refused
 %%%   sync     remora_mirror asks for its stream
-%%%   known    this VM's `global' and the companion's have exchanged their names: who registers a name as soon as we are up
-%%%            is told `no' when the cluster has it, instead of meeting it later. Waited for, a while
+%%%   known    this VM's `global' has exchanged names with the companion's, and at the first start with all nodes that are
+%%%            connected: who registers a name as soon as we are up is told `no' when the cluster has it, instead of
+%%%            meeting it later. Waited for, a while
 %%%   open     the next epoch: who wrote an intent before this is replayed, who writes after it sees it
 %%%   replay   scopes and memberships, then names; those that need a lock round of the cluster are waited for, a while
 %%%   live     the mirror has what the replay did: callers reach the companion, reads are answered
@@ -25,7 +26,7 @@
 -define(BATCH, 16_384).              % requests of one message; the door takes 65,536
 -define(REPLAY_MS, 60_000).          % for an answer to one of them
 -define(NAMES_MS, 2_000).            % so long the start waits for lock rounds
--define(KNOWN_MS, 2_000).            % and for global
+-define(KNOWN_MS, 2_000).            % and for global, unless it is the first start: half of its time
 -define(KNOWN_PAUSE_MS, 5).          % global tells nobody when it is done: it is asked
 -define(AGAIN_MS, 1_000).            % what was not possible is tried again
 -define(PAUSE_MS, 100).              % before the first reconnection; doubles
@@ -184,24 +185,32 @@ hello(Node, Deadline, Timeout) ->
 open(Node, Creation, Deadline, #state{line = Line} = State) ->
     case remora_mirror:sync(Node, remora_door:left(Deadline)) of
         ok ->
-            await_known(Node, min(Deadline, remora_door:deadline(?KNOWN_MS))),
+            await_known(Node, Deadline, State),
             replay(remora_state:open(Node, Creation, Line), Node, State);
         {error, Reason} -> lost(Reason, State)
     end.
 
-await_known(Node, Deadline) ->
-    case takes_part(Node) andalso not lists:member(Node, gen_server:call(global_name_server, get_known, infinity)) of
-        false -> ok;
-        true ->
-            case remora_door:left(Deadline) of
-                0 -> remora_log:own(notice, "global does not know the companion ~ts yet", [Node]);
-                _ -> receive after ?KNOWN_PAUSE_MS -> await_known(Node, Deadline) end
-            end
+%% Not hidden ones, which take no part in it; and a VM with connect_all false takes none itself.
+await_known(Node, Deadline, #state{options = #{start_timeout := Timeout}}) ->
+    Nodes = case application:get_env(kernel, connect_all) of
+                {ok, false} -> [];
+                _ -> nodes()
+            end,
+    case remora_state:was_live() of
+        true -> await_known([N || N <- Nodes, N =:= Node], min(Deadline, remora_door:deadline(?KNOWN_MS)));
+        false -> await_known(Nodes, min(Deadline, remora_door:deadline(Timeout div 2)))
     end.
 
-%% A hidden node does not, and a VM with connect_all false asks nobody in.
-takes_part(Node) ->
-    lists:member(Node, nodes()) andalso application:get_env(kernel, connect_all) =/= {ok, false}.
+await_known([], _Deadline) -> ok;
+await_known(Nodes, Deadline) ->
+    case Nodes -- gen_server:call(global_name_server, get_known, infinity) of
+        [] -> ok;
+        Unknown ->
+            case remora_door:left(Deadline) of
+                0 -> remora_log:own(notice, "global has not exchanged names with ~0tp yet", [Unknown]);
+                _ -> receive after ?KNOWN_PAUSE_MS -> await_known(Unknown, Deadline) end
+            end
+    end.
 
 %% It answered, and then not any more.
 lost(Reason, #state{node = Node, line = Line}) ->
