@@ -59,6 +59,8 @@ call_line(Node, Line, Request, Timeout) ->
             again(Deadline, fun() -> call_line(Node, Line, Request, left(Deadline)) end)
     end.
 
+%% The tag of a caller whose answer goes to an alias is an improper list (gen.erl).
+-dialyzer({no_improper_lists, send/3}).
 send(Node, Ref, Request) ->
     erlang:send({remora, Node}, {'$gen_call', {self(), [alias | Ref]}, Request}, [noconnect, nosuspend]).
 

@@ -46,6 +46,8 @@ text({companion, {usage, Text}}) ->
     ["The companion refused its options: ", Text, ". See the options args, config and cookie_file."];
 text({companion, {exit_status, Status, Text}}) ->
     ["The companion ended with exit status ", term(Status), by_signal(Status), said(Text)];
+text({companion, {not_started, Reason}}) ->
+    ["The companion's program could not be started by open_port/2: ", term(Reason), ". Is a limit of the system reached?"];
 text({companion, {timeout, Ms}}) ->
     ["The companion was started, but was not ready within ", term(Ms), " ms. Its log lines say how far it came; the time "
      "is the option start_timeout."];

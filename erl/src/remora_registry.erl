@@ -33,6 +33,7 @@
 -type register_error() :: {taken, pid()} | already_named | {member_timeout, node()} | busy | badarg | timeout | not_running.
 
 -define(POLICY, random_exit).
+-define(BATCH, 16_384). % requests of one message; the door takes 65,536
 
 %% @equiv register(Name, Pid, random_exit)
 -spec register(term(), pid()) -> ok | {error, register_error()}.
@@ -57,7 +58,8 @@ re_register(Name, Pid, Policy) when is_pid(Pid) ->
     answer(remora_door:write(remora_door:re_register_name(Name, Pid, Policy)), Name, Pid, Policy);
 re_register(_, _, _) -> {error, badarg}.
 
-%% @doc The results in the order of the pairs; one request for all, which share lock rounds.
+%% @doc The results in the order of the pairs. Requests of up to 16,384 names each, in which they share lock rounds; Timeout
+%% is for all of them.
 -spec register_many([{term(), pid()}]) -> [ok | {error, register_error()}].
 register_many(Pairs) -> register_many(Pairs, remora_state:call_timeout()).
 
@@ -73,12 +75,17 @@ in_order([Pair | Pairs], [{Pair, Answer} | Answers]) ->
     [answer(Answer, Name, Pid, ?POLICY) | in_order(Pairs, Answers)];
 in_order([_ | Pairs], Answers) -> [{error, badarg} | in_order(Pairs, Answers)].
 
-batch([], _Timeout) -> [];
-batch(Requests, Timeout) ->
-    case remora_door:batch_write(Requests, Timeout) of
-        {ok, Answers, Version} -> [{ok, Answer, Version} || Answer <- Answers];
-        {error, _} = Error -> [Error || _ <- Requests]
-    end.
+batch(Requests, Timeout) -> batch_until(Requests, remora_door:deadline(Timeout)).
+
+batch_until([], _Deadline) -> [];
+batch_until(Requests, Deadline) ->
+    {Now, Later} = lists:split(min(?BATCH, length(Requests)), Requests),
+    Answers = case remora_door:batch_write(Now, remora_door:left(Deadline)) of
+                  {ok, All, Version} when length(All) =:= length(Now) -> [{ok, Answer, Version} || Answer <- All];
+                  {ok, Refused, Version} -> [{ok, Refused, Version} || _ <- Now];
+                  {error, _} = Error -> [Error || _ <- Now]
+              end,
+    Answers ++ batch_until(Later, Deadline).
 
 answer({ok, yes, Version}, Name, Pid, Policy) ->
     remora_intents:put_name(Name, Pid, Policy, Version),

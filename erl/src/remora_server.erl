@@ -11,7 +11,8 @@
 %%%   live     the mirror has what the replay did: callers reach the companion, reads are answered
 %%%
 %%% A program of our own that ends takes this process along (rest_for_one): it begins anew beside a new one. A companion
-%%% that is managed elsewhere, or one whose connection broke, is asked again and again, with longer pauses.
+%%% that is managed elsewhere, or one whose connection broke, is asked again and again, with longer pauses; a program of
+%%% our own that stays out of reach for its start_timeout is replaced.
 %%%
 %%% reconcile/2 makes one key of the companion what the intents say. Callers ask for it when the companion was replaced
 %%% while they wrote (remora_intents), and a replay for what was not possible then.
@@ -41,6 +42,8 @@
     line :: pid() | undefined,
     up = false :: boolean(),
     pause = ?PAUSE_MS :: pos_integer(),
+    %% So long a program of ours may be out of reach while it runs.
+    give_up = infinity :: remora_door:deadline(),
     %% Batches whose answers are still to come.
     open = [] :: [batch()],
     %% Keys to set right when the companion is there again.
@@ -92,13 +95,15 @@ handle_cast(_Other, State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
 handle_info({'EXIT', Line, _}, #state{line = Line, up = true} = State) ->
     _ = remora_mirror:reset(),
-    {noreply, pause(State#state{line = undefined, up = false, open = []})};
+    GiveUp = remora_door:deadline(maps:get(start_timeout, State#state.options)),
+    {noreply, pause(State#state{line = undefined, up = false, open = [], give_up = GiveUp})};
 handle_info(connect, #state{up = false} = State) ->
     remora_state:down(connection_lost),
     case connect(State) of
         {ok, Next} -> {noreply, Next};
         {error, Reason} ->
             remora_log:own(info, "~ts", [remora_error:format(Reason)]),
+            remora_door:left(State#state.give_up) =:= 0 andalso remora_port:replace(Reason),
             {noreply, pause(State)}
     end;
 handle_info({reconcile, Key, Hint}, State) ->

@@ -26,6 +26,7 @@
                      | remora_binary:problem()
                      | {companion, {usage | name_taken | no_epmd | address_in_use | bad_address, Text :: binary()}}
                      | {companion, {exit_status, non_neg_integer(), LastText :: binary()}}
+                     | {companion, {not_started, term()}}
                      | {companion, {timeout, Ms :: pos_integer()}}
                      | {companion, {cookie_mismatch | unreachable | no_door, node()}}
                      | {companion, {protocol, Found :: term(), Wanted :: pos_integer()}}

@@ -10,7 +10,7 @@ cases() ->
      address_in_use, usage, ends_before_ready, managed_elsewhere, cookie_mismatch, no_companion_there,
      cookie_is_hidden, cookie_file, versions_agree,
      log_lines, long_and_broken_lines, json_of_lines,
-     killed_and_back, restarts_are_limited, vm_death, vm_stop, frozen, frozen_and_full].
+     killed_and_back, restarts_are_limited, vm_death, vm_stop, frozen, frozen_and_full, out_of_reach].
 
 peers() -> [shim_ct:peer_opts(?MODULE), shim_ct:peer_opts(?MODULE)].
 
@@ -98,7 +98,7 @@ wrong_options(Config) ->
          says({option, Key, Value}, "start option")
      end || {Key, Value} <- [{companion, <<"a@b@c">>}, {companion, <<>>}, {companion, 1}, {binary, somewhere},
                              {binary, {at, <<>>}}, {cookie_file, 5}, {visibility, shy}, {pg_scopes, [<<"pg">>]},
-                             {log_level, loud}, {args, [1.5]}, {start_timeout, 0}, {call_timeout, infinity},
+                             {companion, binary:copy(<<"x">>, 250)}, {binary, {managed_elsewhere, <<"a@">>}}, {log_level, loud}, {args, [1.5]}, {start_timeout, 0}, {call_timeout, infinity},
                              {max_new_atoms, -1}, {restart_intensity, 5}, {no_such_option, true}]].
 
 %% A name that is free again at once, and settings that stay.
@@ -501,6 +501,25 @@ frozen_and_full(Config) ->
         after remora_ct:thaw(Companion)
         end,
         wait_until(fun() -> {ok, node(Listener)} =:= rcall(Vm, remora_rpc, call, [node(Listener), erlang, node, []]) end, 10_000)
+    end).
+
+%% A program of ours that runs, and answers nobody for its start_timeout, is replaced.
+out_of_reach(Config) ->
+    Vm = vm(Config),
+    shim_ct:with(Vm, #{start_timeout => 1_500}, fun() ->
+        Former = #{os_pid => shim_ct:os_pid(Vm)},
+        {Listener, {ok, _}} = rcall(Vm, shimnode, hear, [fun remora_events:subscribe/0]),
+        {ok, Companion} = rcall(Vm, remora_cluster, companion, []),
+        Pid = hd(rcall(Vm, shimnode, spawn_idle, [1])),
+        ok = rcall(Vm, remora_groups, join, [stays, Pid]),
+        remora_ct:freeze(Former),
+        true = rcall(Vm, erlang, disconnect_node, [Companion]),
+        wait_until(fun() -> not remora_ct:alive(Former) end, 30_000),
+        wait_until(fun() -> rcall(Vm, remora_state, is_up, []) end, 10_000),
+        ?assertEqual({ok, [Pid]}, rcall(Vm, remora_groups, members, [stays])),
+        ?assertEqual([{companion_down, connection_lost}, companion_up],
+                     [E || {remora_event, _, E} <- rcall(Vm, shimnode, heard, [Listener]),
+                           E =:= companion_up orelse element(1, E) =:= companion_down])
     end).
 
 %% ---- helpers -----------------------------------------------------------------------------------------------------------

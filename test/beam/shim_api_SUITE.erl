@@ -130,6 +130,10 @@ many_names(Config) ->
     ?assertEqual([{error, {taken, Seventh}}, {error, badarg}], [R || R <- Results, R =/= ok]),
     [?assertEqual({ok, P}, rcall(Vm, remora_registry, whereis, [N])) || {N, P} <- Pairs, N =/= {many, 7}],
     ?assertEqual([], rcall(Vm, remora_registry, register_many, [[]])),
+    %% More than one message takes.
+    One = idle(Vm),
+    More = rcall(Vm, remora_registry, register_many, [[{{many, 7}, One} || _ <- lists:seq(1, 70_000)], 60_000]),
+    ?assertEqual({70_000, [{error, {taken, Seventh}}]}, {length(More), lists:usort(More)}),
     ok = rcall(Vm, shimnode, kill, [[Seventh | Pids]]),
     wait_until(fun() -> {ok, []} =:= many(Vm) end, 5_000).
 
