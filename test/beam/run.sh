@@ -5,14 +5,15 @@
 #   REMORA_OTP="25 27 mixed"   releases to test          REMORA_NUT=remora|beam   the node under test
 #   REMORA_CASE=ping           only this case, of one SUITE
 #   REMORA_BIN, REMORA_TESTNODE, REMORA_CALC, REMORA_OTP27   other places
+#   REMORA_LANE=-a           added to the folders of build/ that it writes, for two runs at once
 #
 # Erlang's own erlc and common_test do all of it. The test node is not distributed, so the machine's epmd is
 # neither needed nor seen. Everything is written below build/: beams in beam, logs in ct.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/test/beam
-beams=$root/build/beam
-logs=$root/build/ct
+beams=$root/build/beam${REMORA_LANE:-}
+logs=$root/build/ct${REMORA_LANE:-}
 export REMORA_OTP="${REMORA_OTP:-25 27 mixed}"
 export REMORA_NUT="${REMORA_NUT:-remora}"
 export REMORA_BIN="${REMORA_BIN:-$root/priv/remora}"
@@ -57,10 +58,10 @@ erl -noshell -noinput -pa "$beams" -eval "
 
 [ -s "$REMORA_CT_RESULT" ] || {
   tail -n 20 "$logs/stdout.log" >&2
-  echo "run.sh: common_test ended without a result; its output is in build/ct/stdout.log" >&2
+  echo "run.sh: common_test ended without a result; its output is in $logs/stdout.log" >&2
   echo "0 passed, 1 failed"
   exit 1
 }
 read -r passed failed <"$REMORA_CT_RESULT"
-[ "$failed" -eq 0 ] || echo "run.sh: details are in build/ct/index.html" >&2
+[ "$failed" -eq 0 ] || echo "run.sh: details are in $logs/index.html" >&2
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
