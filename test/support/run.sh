@@ -1,7 +1,8 @@
 #!/bin/sh
 # run.sh: shows remora as a member of a BEAM cluster. Starts two ordinary OTP nodes and a native service (the program of
 # test/examples/calc.cpp), walks through what nodes of a cluster do with each other, and says of each step what was
-# seen on which side and how long it took. Exits with 1 when one of them was not as expected.
+# seen on which side and how long it took; then two Gleam applications with companions do the same with the package.
+# Exits with 1 when one of them was not as expected.
 #
 # Everything is started for this and ended with it, by its pid, on Ctrl-C too. The cookie is made for this run and lives
 # in a file of mode 0400 only. An epmd is started if there is none, and ended again unless others use it by then.
@@ -43,4 +44,11 @@ epmd -names >/dev/null 2>&1 || {
 erlc -Werror -o "$dir/beams" "$root/test/support/demo.erl"
 code=0
 erl +Bd -noshell -noinput -pa "$dir/beams" -s demo main || code=$?
+[ "$code" -eq 0 ] || exit "$code"
+
+# Then the package: two Gleam applications, each with a companion (erl/examples/two_nodes).
+printf '\nTwo Gleam applications, each with a companion\n'
+"$root/test/gleam/run.sh" compile >"$dir/compiled" 2>&1 || { cat "$dir/compiled" >&2; exit 1; }
+"$root/erl/examples/two_nodes/run.sh" "$root/build/gleam/beams" >"$dir/two_nodes" || code=$?
+sed 's/^/    /' "$dir/two_nodes"
 exit "$code"
