@@ -44,6 +44,10 @@ struct mirror_limits {
 // Takes changes and writes them down.
 class mirror_changes {
 public:
+  mirror_changes(mirror_changes const&) = delete;
+  mirror_changes& operator=(mirror_changes const&) = delete;
+  virtual ~mirror_changes() = default;
+
   void named(etf::view name, etf::pid const& pid);
   void unnamed(etf::view name);
   void joined(std::string_view scope, etf::view group, std::span<etf::pid const> pids);
@@ -55,7 +59,6 @@ public:
 
 protected:
   explicit mirror_changes(mirror_limits const& limits) : limits_(limits) {}
-  ~mirror_changes() = default;
   virtual bool wanted() const = 0; // is anybody there to hear?
   virtual void added() = 0;        // one change
   bool full() const { return count_ >= limits_.changes_max || bytes_.size() >= limits_.message_bytes_full; }
@@ -81,9 +84,6 @@ public:
   using sender = std::function<void(etf::pid const& to, etf::term const& message)>;
 
   mirror(sender send, std::function<void()> wake, mirror_limits limits = {});
-  mirror(mirror const&) = delete;
-  mirror& operator=(mirror const&) = delete;
-
   std::uint64_t version() const { return version_; }
   void flush(); // tells the streams what is gathered
 
