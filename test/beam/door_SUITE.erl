@@ -145,6 +145,8 @@ stream_follows(Config) ->
     wait_until(fun() -> {_, #{nodes := N}} = ask_at(Config, Mirror, state_now), not maps:is_key(Node, N) end, ?WAIT),
     {_, #{reasons := #{Node := connection_closed}}} = ask_at(Config, Mirror, state_now),
     remora_ct:stop(Third),
+    exit_at(peer(2, Config), Q),
+    wait_until(fun() -> rcall(peer(2, Config), global, registered_names, []) =:= [] end, ?WAIT),
     agrees(Config, Mirror).
 
 stream_ends(Config) ->
@@ -285,8 +287,8 @@ rpc_times_out(Config) ->
 rpc_late_answer(Config) ->
     Node = maps:get(node, peer(2, Config)),
     run(peer(1, Config), fun() ->
-        [{error, timeout} = call(Config, {rpc, Node, timer, sleep, [50], 20, #{}}) || _ <- lists:seq(1, 20)],
-        {ok, late} = call(Config, {rpc, Node, ?MODULE, after_ms, [200, late], 5000, #{}}), % the others have ended there
+        [{error, timeout} = call(Config, {rpc, Node, timer, sleep, [1000], 20, #{}}) || _ <- lists:seq(1, 20)],
+        {ok, late} = call(Config, {rpc, Node, ?MODULE, after_ms, [1200, late], 5000, #{}}), % the others have ended there
         ?assertEqual({messages, []}, process_info(self(), messages))
     end),
     quiet(Config).

@@ -1,5 +1,5 @@
-// The cookie as the first line of a descriptor: what is taken, what is left for the next reader, and every way
-// in which there is none.
+// The cookie as the first line of a descriptor: what is taken, what is left for the next reader, and every
+// way in which there is none.
 #include "io/cookie.hpp"
 
 #include <doctest/doctest.h>
@@ -62,16 +62,20 @@ TEST_CASE("cookie: the first line, and not a byte behind it") {
 
 TEST_CASE("cookie: a line that is none says what to do, and never what it was") {
   CHECK(outcome("\n") == "the cookie in the first line of standard input is empty; write one into it");
-  auto const ended = "the cookie is to be the first line of standard input, but it ended before the end of that "
-                     "line; write the cookie and a newline";
+  auto const ended =
+      "the cookie is to be the first line of standard input, but it ended before the end of that "
+      "line; write the cookie and a newline";
   CHECK(outcome("half") == ended);
-  CHECK(outcome("") == "the cookie is to be the first line of standard input, but it ended without one; write "
-                       "the cookie and a newline");
+  CHECK(outcome("") ==
+        "the cookie is to be the first line of standard input, but it ended without one; write "
+        "the cookie and a newline");
   auto const long_one = outcome(std::string(256, 'x') + "\n");
-  CHECK(long_one == "the cookie in the first line of standard input has 256 characters; at most 255 are allowed");
+  CHECK(long_one ==
+        "the cookie in the first line of standard input has 256 characters; at most 255 are allowed");
   auto const endless = outcome(std::string(20'000, 'x'));
-  CHECK(endless == "the cookie in the first line of standard input has more than 255 characters; at most 255 are "
-                   "allowed");
+  CHECK(endless ==
+        "the cookie in the first line of standard input has more than 255 characters; at most 255 are "
+        "allowed");
   CHECK(outcome("secretsecret").find("secret") == std::string::npos);
 }
 
@@ -79,8 +83,9 @@ TEST_CASE("cookie: silence ends at the limit, also in the middle of the line") {
   pipe_ends p;
   auto const silent = io::read_cookie_line(p.ends[0], 20ms);
   REQUIRE(silent.has_error());
-  CHECK(silent.error() == "the cookie is to be the first line of standard input, but no whole line came within "
-                          "0.02 s; write the cookie and a newline");
+  CHECK(silent.error() ==
+        "the cookie is to be the first line of standard input, but no whole line came within "
+        "0.02 s; write the cookie and a newline");
   p.write("half");
   CHECK(io::read_cookie_line(p.ends[0], 20ms).has_error());
 }

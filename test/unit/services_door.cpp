@@ -85,10 +85,12 @@ struct doors {
   }
   void add(std::string const& name) {
     auto o = options_;
-    all.insert_or_assign(name, services::install(w.add(name, o), {.version = "1.2.3",
-                                                                  .os_pid = 42,
-                                                                  .pg_scopes = {"pg"},
-                                                                  .registry = global::options{.prevent_overlapping_partitions = pop_}}));
+    all.insert_or_assign(
+        name, services::install(w.add(name, o),
+                                {.version = "1.2.3",
+                                 .os_pid = 42,
+                                 .pg_scopes = {"pg"},
+                                 .registry = global::options{.prevent_overlapping_partitions = pop_}}));
   }
   void meet() {
     for (auto const& [x, gx] : all)
@@ -143,7 +145,8 @@ struct doors {
     CHECK_FALSE(c.lost);
     CHECK(c.version == at.door.mirror().version());
     std::map<std::string, std::string> names;
-    at.names->for_each([&](etf::view n, etf::pid const& p) { names[etf::print(n)] = etf::print(etf::make(p)); });
+    at.names->for_each(
+        [&](etf::view n, etf::pid const& p) { names[etf::print(n)] = etf::print(etf::make(p)); });
     CHECK(c.names == names);
     decltype(c.scopes) scopes;
     for (auto const& s : at.groups.scopes()) {
@@ -196,7 +199,8 @@ TEST_CASE("door: a write is answered with its version, whatever it wraps") {
   CHECK(s.ask(fmt::format("{{write,{{register_name,n,{},random_exit}}}}", pid_text(p)), "b@h") ==
         fmt::format("{{{},yes}}", version + 2));
   CHECK(s.ask("{write,{whereis_name,n}}") == fmt::format("{{{},{}}}", version + 2, pid_text(p)));
-  CHECK(s.ask("{write,{no,such}}") == fmt::format("{{{},{{error,{{unknown_request,{{no,such}}}}}}}}", version + 2));
+  CHECK(s.ask("{write,{no,such}}") ==
+        fmt::format("{{{},{{error,{{unknown_request,{{no,such}}}}}}}}", version + 2));
   CHECK(s.ask("{write,{write,hello}}") == fmt::format("{{{},{{error,badarg}}}}", version + 2));
   CHECK(s.ask("{write,{batch,[]}}") == fmt::format("{{{},{{error,badarg}}}}", version + 2));
   CHECK(s.ask("{write,{unregister_name,n}}") == fmt::format("{{{},ok}}", version + 3));
@@ -232,11 +236,12 @@ TEST_CASE("door: a batch is answered in its order, whatever ends first") {
   auto const p = pid_text(s.process("b@h"));
   auto const q = pid_text(s.process("b@h"));
   auto const version = s.door("a@h").mirror().version();
-  auto const said = s.ask(fmt::format("{{batch,[{{register_name,n,{0},random_exit}},{{join,pg,g,{0}}},{{nodes,hidden}},"
-                                      "{{register_name,n,{1},random_exit}},{{rpc,b@h,erlang,node,[],1000,#{{}}}},"
-                                      "{{batch,[]}},{{write,hello}},nonsense]}}",
-                                      p, q),
-                          "b@h");
+  auto const said =
+      s.ask(fmt::format("{{batch,[{{register_name,n,{0},random_exit}},{{join,pg,g,{0}}},{{nodes,hidden}},"
+                        "{{register_name,n,{1},random_exit}},{{rpc,b@h,erlang,node,[],1000,#{{}}}},"
+                        "{{batch,[]}},{{write,hello}},nonsense]}}",
+                        p, q),
+            "b@h");
   CHECK(said == fmt::format("{{{},[yes,ok,[],no,{{ok,b@h}},{{error,badarg}},{{error,badarg}},"
                             "{{error,{{unknown_request,nonsense}}}}]}}",
                             version + 2));
@@ -300,16 +305,21 @@ TEST_CASE("door: calls on other nodes, each end apart") {
   s.meet();
   auto& f = s.w.at("b@h").functions();
   f.add("m", "add", [](std::int64_t a, std::int64_t b) { return a + b; });
-  f.add("m", "fail", [](etf::view what) -> etf::term { throw node::raised{node::raised::kind::error, etf::term(what)}; });
-  f.add("m", "exit", [](etf::view what) -> etf::term { throw node::raised{node::raised::kind::exit, etf::term(what)}; });
-  f.add("m", "throw",
-        [](etf::view what) -> etf::term { throw node::raised{node::raised::kind::throw_, etf::term(what)}; });
+  f.add("m", "fail", [](etf::view what) -> etf::term {
+    throw node::raised{node::raised::kind::error, etf::term(what)};
+  });
+  f.add("m", "exit", [](etf::view what) -> etf::term {
+    throw node::raised{node::raised::kind::exit, etf::term(what)};
+  });
+  f.add("m", "throw", [](etf::view what) -> etf::term {
+    throw node::raised{node::raised::kind::throw_, etf::term(what)};
+  });
   f.add("m", "sleep", 0, [](node::self me, etf::term) -> node::task<etf::term> {
     co_await me.sleep(1h);
     co_return t("ok");
   });
-  auto const rpc = [&](std::string const& node, std::string const& f_and_args, std::string const& timeout = "5000",
-                       base::duration time = 0s) {
+  auto const rpc = [&](std::string const& node, std::string const& f_and_args,
+                       std::string const& timeout = "5000", base::duration time = 0s) {
     return s.ask(fmt::format("{{rpc,{},m,{},{},#{{}}}}", node, f_and_args, timeout), "b@h", "a@h", time);
   };
   auto const before = s.processes("a@h");
@@ -325,10 +335,10 @@ TEST_CASE("door: calls on other nodes, each end apart") {
   CHECK(rpc("b@h", "sleep,[]", "0", 1ms) == "{error,timeout}");
   CHECK(rpc("b@h", "sleep,[]", "1000", 999ms) == "still waiting");
   CHECK(rpc("b@h", "sleep,[]", "1000", 1000ms) == "{error,timeout}");
-  for (auto const* const wrong :
-       {"{rpc,b@h,m,add,[1,2],-1,#{}}", "{rpc,b@h,m,add,[1,2],x,#{}}", "{rpc,b@h,m,add,[1|2],1,#{}}",
-        "{rpc,\"b@h\",m,add,[1,2],1,#{}}", "{rpc,b@h,m,add,[1,2],1,[]}", "{rpc,b@h,m,add,[1,2],4294967296,#{}}",
-        "{rpc,b@h,m,add,[1,2],1,#{correlation => 7}}", "{rpc_cast,b@h,m,7,[],#{}}"})
+  for (auto const* const wrong : {"{rpc,b@h,m,add,[1,2],-1,#{}}", "{rpc,b@h,m,add,[1,2],x,#{}}",
+                                  "{rpc,b@h,m,add,[1|2],1,#{}}", "{rpc,\"b@h\",m,add,[1,2],1,#{}}",
+                                  "{rpc,b@h,m,add,[1,2],1,[]}", "{rpc,b@h,m,add,[1,2],4294967296,#{}}",
+                                  "{rpc,b@h,m,add,[1,2],1,#{correlation => 7}}", "{rpc_cast,b@h,m,7,[],#{}}"})
     CHECK(s.ask(std::string(wrong)) == "{error,badarg}");
   s.w.pass(10s);
   CHECK(s.processes("a@h") == before);
@@ -359,7 +369,8 @@ TEST_CASE("door: a connection that is lost ends its calls, and a late answer is 
   CHECK(s.processes("a@h") == before);
 }
 
-// By its monitor's end, as gen_server:call leaves it; by our own on it where it has set none; by its node's loss.
+// By its monitor's end, as gen_server:call leaves it; by our own on it where it has set none; by its node's
+// loss.
 TEST_CASE("door: whoever waits no longer costs nothing any more") {
   doors s;
   s.meet();
@@ -466,7 +477,8 @@ TEST_CASE("door: more calls than processes_max are refused, not queued") {
     co_return t("ok");
   });
   std::string requests;
-  for (int i = 0; i < 60; ++i) requests += fmt::format("{}{{rpc,b@h,m,sleep,[],1000,#{{}}}}", i > 0 ? "," : "");
+  for (int i = 0; i < 60; ++i)
+    requests += fmt::format("{}{{rpc,b@h,m,sleep,[],1000,#{{}}}}", i > 0 ? "," : "");
   auto const said = s.ask(fmt::format("{{batch,[{},{{connect,nobody@h}}]}}", requests), "c@h", "a@h", 2s);
   CHECK(said.find("{error,{badrpc,system_limit}}") != std::string::npos);
   CHECK(said.find("{error,timeout}") != std::string::npos);
@@ -647,7 +659,9 @@ TEST_CASE("door: receivers agree with the node after anything, in any order of e
       switch (random.below(12)) {
       case 0:
       case 1: say(fmt::format("{{register_name,n{},{},random_exit}}", n, pid_text(some()))); break;
-      case 2: say(fmt::format("{{write,{{re_register_name,n{},{},random_exit}}}}", n, pid_text(some()))); break;
+      case 2:
+        say(fmt::format("{{write,{{re_register_name,n{},{},random_exit}}}}", n, pid_text(some())));
+        break;
       case 3: say(fmt::format("{{unregister_name,n{}}}", n)); break;
       case 4:
       case 5: say(fmt::format("{{join,pg,g{},[{},{}]}}", n, pid_text(some()), pid_text(some()))); break;

@@ -20,9 +20,7 @@ using services::mirror_changes;
 
 namespace {
 
-etf::pid pid_of(std::uint32_t id) {
-  return {.node = etf::atom("a@h"), .id = id, .serial = 0, .creation = 4};
-}
+etf::pid pid_of(std::uint32_t id) { return {.node = etf::atom("a@h"), .id = id, .serial = 0, .creation = 4}; }
 etf::reference ref_of(std::uint32_t n) {
   return {.node = etf::atom("r@h"), .creation = 4, .count = 1, .words = {n}};
 }
@@ -38,7 +36,8 @@ struct message {
 
 struct fixture {
   explicit fixture(services::mirror_limits limits = {})
-      : m([this](etf::pid const& to, etf::term const& said) { hear(to, said); }, [this] { ++wakes; }, limits) {}
+      : m([this](etf::pid const& to, etf::term const& said) { hear(to, said); }, [this] { ++wakes; },
+          limits) {}
 
   void hear(etf::pid const& to, etf::term const& said) {
     auto const all = *said->tuple<5>();
@@ -53,7 +52,8 @@ struct fixture {
     REQUIRE(list.tail().what() == etf::kind::nil);
     heard.push_back(std::move(out));
   }
-  void begin(std::uint32_t n, std::function<void(mirror_changes&)> const& now = [](mirror_changes&) {}) {
+  void begin(
+      std::uint32_t n, std::function<void(mirror_changes&)> const& now = [](mirror_changes&) {}) {
     REQUIRE(m.begin(ref_of(n), pid_of(n), now));
   }
   std::vector<message> take() { return std::exchange(heard, {}); }
@@ -77,7 +77,8 @@ TEST_CASE("mirror: a stream begins with what there is, and goes on with what cha
   REQUIRE(said.size() == 1);
   CHECK(said[0].from == 0);
   CHECK(said[0].version == version);
-  CHECK(said[0].changes == std::vector<std::string>{"{up,b@h,visible}", "{name,n,#Pid<a@h.1.0.4>}", "synced"});
+  CHECK(said[0].changes ==
+        std::vector<std::string>{"{up,b@h,visible}", "{name,n,#Pid<a@h.1.0.4>}", "synced"});
   CHECK(f.wakes == 0);
 
   f.m.named(t("n"), pid_of(2));
@@ -96,9 +97,9 @@ TEST_CASE("mirror: a stream begins with what there is, and goes on with what cha
   CHECK(said[0].from == version);
   CHECK(said[0].version == version + 8);
   CHECK(said[0].changes == std::vector<std::string>{"{name,n,#Pid<a@h.2.0.4>}", "{unname,n}", "{scope,s}",
-                                                    "{join,s,g,[#Pid<a@h.1.0.4>,#Pid<a@h.1.0.4>]}", "{leave,s,g,[#Pid<a@h.1.0.4>]}",
-                                                    "{unscope,s}", "{up,c@h,hidden}",
-                                                    "{down,c@h,net_tick_timeout}"});
+                                                    "{join,s,g,[#Pid<a@h.1.0.4>,#Pid<a@h.1.0.4>]}",
+                                                    "{leave,s,g,[#Pid<a@h.1.0.4>]}", "{unscope,s}",
+                                                    "{up,c@h,hidden}", "{down,c@h,net_tick_timeout}"});
   f.m.flush();
   CHECK(f.heard.empty()); // nothing new
   f.m.unnamed(t("x"));
@@ -167,7 +168,8 @@ TEST_CASE("mirror: the beginning comes in parts, the last of which has the versi
   CHECK(said[2].changes.back() == "synced");
 }
 
-TEST_CASE("mirror: a message takes no more than its limit of changes, one change no more than its limit of pids") {
+TEST_CASE(
+    "mirror: a message takes no more than its limit of changes, one change no more than its limit of pids") {
   fixture f({.changes_max = 10, .pids_max = 3});
   f.begin(1);
   f.take();
