@@ -94,6 +94,7 @@ handle_cast(_Other, State) ->
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
 handle_info({'EXIT', Line, _}, #state{line = Line, up = true} = State) ->
+    remora_state:lost(), % the line said so itself, but perhaps before live/0
     _ = remora_mirror:reset(),
     GiveUp = remora_door:deadline(maps:get(start_timeout, State#state.options)),
     {noreply, pause(State#state{line = undefined, up = false, open = [], give_up = GiveUp})};
@@ -329,9 +330,10 @@ settle_row({{{member, Scope, _, Group, Pid} = Key, _}, {refused, Reason}}) ->
                    [Pid, Group, Scope, Reason]),
     lists:foreach(fun remora_intents:forget/1, remora_intents:find(Key)), % its count may be another one
     remora_events:notify({membership_lost, Scope, Group, Pid});
-settle_row({{Key, _, _, _} = Row, {refused, Reason}}) ->
-    remora_log:own(warning, "the companion refuses ~tp: ~tp", [Key, Reason]),
-    remora_intents:forget(Row);
+settle_row({{{name, _, Name}, Pid, _, _} = Row, {refused, Reason}}) ->
+    remora_log:own(warning, "the companion refuses the name ~tp of ~p: ~tp", [Name, Pid, Reason]),
+    remora_intents:forget(Row),
+    remora_events:notify({name_lost, Name, none});
 settle_row({{{scope, Scope}}, {refused, Reason}}) ->
     remora_log:own(warning, "the companion does not start the scope ~ts: ~tp", [Scope, Reason]).
 

@@ -9,7 +9,7 @@
 
 cases() ->
     [back_within_a_second, callers_under_kills, listeners_hear_no_restart, scopes_come_back,
-     taken_while_away, ends_while_away, name_with_two_owners, refused_scope,
+     taken_while_away, ends_while_away, name_with_two_owners, another_name_meanwhile, refused_scope,
      gap_is_filled, former_stream, nonsense_in_the_stream, mirror_crashes, server_crashes, connection_breaks, intents_crash, listener_ends,
      yes_before_the_end, leave_before_the_end, unregister_before_the_end, one_key_two_writers, late_row, churn_and_kills].
 
@@ -218,6 +218,22 @@ name_with_two_owners(Config) ->
     replace(Vm),
     ?assertEqual({ok, C}, rcall(Vm, remora_registry, whereis, [moving])),
     ?assertEqual(none, rcall(Vm, remora_intents, find_name, [moving])).
+
+%% The process has another name by then, and as with global one only.
+another_name_meanwhile(Config) ->
+    {Vm, Cluster} = {vm(Config), cluster(Config)},
+    Pid = idle(Vm),
+    ok = rcall(Vm, remora_registry, register, [former, Pid]),
+    {Listener, {ok, Ref}} = rcall(Vm, shimnode, hear, [fun remora_events:subscribe/0]),
+    away(Vm, fun() ->
+        _ = rcall(Cluster, global, unregister_name, [former]),
+        _ = rcall(Vm, global, unregister_name, [former]),
+        yes = rcall(Cluster, global, register_name, [latter, Pid])
+    end),
+    ?assert(lists:member({remora_event, Ref, {name_lost, former, none}}, shim_ct:heard(Vm, Listener, 3))),
+    ?assertEqual({ok, Pid}, rcall(Vm, remora_registry, whereis, [latter])),
+    ?assertEqual({error, not_found}, rcall(Vm, remora_registry, whereis, [former])),
+    ?assertEqual([], rcall(Vm, remora_intents, all, [])).
 
 %% A membership in a scope that the new companion does not have is given up, and told.
 refused_scope(Config) ->
