@@ -61,6 +61,7 @@ pub fn main() -> Nil {
 
   let news = process.new_subject()
   let assert Ok(Nil) = groups.join_subject(town(), news)
+  await_readers(2)
   let assert Ok(readers) = groups.broadcast(town(), "a visitor has come")
   let assert Ok(headline) = process.receive(news, within: 5000)
   io.println("news for " <> int.to_string(readers) <> ": " <> headline)
@@ -86,6 +87,32 @@ pub fn main() -> Nil {
     |> monitor.select_down(watch, fn(down) { down.reason })
     |> process.selector_receive(within: 5000)
   io.println("the shop has closed: " <> monitor.describe_down_reason(reason))
+}
+
+/// Nodes that have just met tell each other their members in a moment.
+fn await_readers(count: Int) -> Nil {
+  let changes = process.new_subject()
+  let assert Ok(#(subscription, members)) = groups.subscribe("town", changes)
+  count_readers(changes, list.length(members), count)
+  groups.unsubscribe(subscription)
+}
+
+fn count_readers(
+  changes: Subject(groups.GroupEvent),
+  now: Int,
+  wanted: Int,
+) -> Nil {
+  case now >= wanted {
+    True -> Nil
+    False ->
+      case process.receive(changes, within: 5000) {
+        Ok(groups.Joined(_, pids)) ->
+          count_readers(changes, now + list.length(pids), wanted)
+        Ok(groups.Left(_, pids)) ->
+          count_readers(changes, now - list.length(pids), wanted)
+        Error(Nil) -> Nil
+      }
+  }
 }
 
 /// A supervised companion. The names of a few nodes may become atoms here: they
