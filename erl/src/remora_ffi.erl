@@ -856,7 +856,8 @@ epmd_read(Socket, Text, Deadline) ->
         {error, _} = Error -> Error
     end.
 
-epmd_result({ok, <<Port:32, Lines/binary>>}, Host, Port, _) ->
+%% The number in front is the port that it listens on, which another may lead to.
+epmd_result({ok, <<_:32, Lines/binary>>}, Host, Port, _) ->
     try {ok, [epmd_line(Line) || Line <- binary:split(Lines, <<"\n">>, [global, trim_all])]}
     catch error:_ -> {error, {not_epmd, Host, Port}}
     end;
