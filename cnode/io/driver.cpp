@@ -16,8 +16,8 @@ constexpr auto last_words_time =
     std::chrono::seconds(1);         // how long a hung-up connection may take to write what waits
 constexpr int read_soon_rounds = 16; // then the other connections have their turn
 // A peer that streams small messages and asks for nothing back wakes us for each of them, which costs more
-// than the message. So after this many reads that came small, soon after the other and were not answered,
-// bytes may gather for a moment before the next read.
+// than the message. So after this many reads that came small, soon after the other and made us write to
+// nobody, bytes may gather for a moment before the next read.
 constexpr int stream_reads_min = 8;
 constexpr std::size_t stream_bytes_max = 16U << 10U; // of one read: above it, waiting saves nothing
 constexpr auto stream_gap_max = std::chrono::microseconds(200);
@@ -38,13 +38,16 @@ struct driver::session : std::enable_shared_from_this<session> {
   bool waiting_to_write = false;
   bool hung_up = false;
   base::time_point last_read;
-  int stream_reads = 0; // in a row
+  int stream_reads = 0;      // in a row
+  std::uint64_t written = 0; // by all sessions, at the last read
 
   // After a read of this size: may the next one wait?
-  bool streams(std::size_t count, base::time_point at) {
-    bool const goes_on = count <= stream_bytes_max && at - last_read <= stream_gap_max;
+  bool streams(std::size_t count, base::time_point at, std::uint64_t written_now) {
+    bool const goes_on =
+        count <= stream_bytes_max && at - last_read <= stream_gap_max && written == written_now;
     stream_reads = goes_on ? std::min(stream_reads + 1, stream_reads_min) : 0;
     last_read = at;
+    written = written_now;
     return stream_reads == stream_reads_min;
   }
 };
@@ -143,7 +146,7 @@ asio::awaitable<void> driver::read_loop(session_ptr s) {
     }
     settle();
     for (int round = 0; round < read_soon_rounds && read_soon(*s); ++round) settle();
-    gathers = s->streams(count, now());
+    gathers = s->streams(count, now(), writes_);
   }
 }
 
@@ -215,7 +218,7 @@ void driver::flush(session& s) {
     error_code ec;
     std::size_t const count = s.socket.write_some(std::span(buffers.data(), parts.size()), ec);
     if (count > 0) {
-      s.stream_reads = 0;
+      ++writes_;
       core_.written(s.id, count, now());
     }
     if (ec == asio::error::would_block || ec == asio::error::try_again) {

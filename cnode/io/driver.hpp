@@ -60,6 +60,7 @@ private:
   asio::steady_timer timer_;
   std::optional<base::time_point> armed_;
   bool settling_ = false;
+  std::uint64_t writes_ = 0;
 };
 
 } // namespace remora::io

@@ -170,6 +170,11 @@ public:
 
 private:
   friend class core;
+  struct open_rpc;
+  open_rpc begin_rpc(etf::atom const& peer, std::string_view module, std::string_view function,
+                     etf::view arguments);
+  call_result end_rpc(open_rpc const& open, std::optional<etf::term> const& said);
+
   core* node_;
   process* process_;
 };

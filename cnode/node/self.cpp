@@ -368,34 +368,51 @@ call_result erpc_outcome(etf::view reason, etf::view result_ref) {
   return call_failure::because(etf::make(etf::tup(etf::am("exit"), etf::tup(etf::am("signal"), reason))));
 }
 
+// What ends a call: its child's end, or that there is none. The ok of the spawn stays in the mailbox until
+// then, so that the process is woken once.
+bool ends_rpc(etf::view message, etf::view req) {
+  if (is_down(message, req)) return true;
+  return is_spawn_reply(message, req) && !(*message.tuple<4>())[2].is_atom("ok");
+}
+
+call_failure erpc_failed(etf::view what) {
+  return call_failure::because(etf::make(etf::tup(etf::am("error"), erpc_error(what))));
+}
+
 } // namespace
+
+// What a call is until it is answered; the rest is done before and after it waits, to keep its frame small.
+struct self::open_rpc {
+  etf::reference ref;
+  etf::term req; // the same
+  etf::term result;
+};
+
+self::open_rpc self::begin_rpc(etf::atom const& peer_name, std::string_view module, std::string_view function,
+                               etf::view arguments) {
+  auto result = etf::make(node_->new_reference());
+  auto const list = etf::make(etf::lst(*result, etf::am(module), etf::am(function), arguments));
+  auto const ref = spawn_request(peer_name, "erpc", "execute_call", list, {.link = false, .monitor = true});
+  return {.ref = ref, .req = etf::make(ref), .result = std::move(result)};
+}
+
+call_result self::end_rpc(open_rpc const& open, std::optional<etf::term> const& said) {
+  bool const refused = said && (*said)->arity() == 4U;
+  if (refused) return erpc_failed((*(*said)->tuple<4>())[3]);
+  if (!said && process_->spawns.erase(open.ref) > 0) return erpc_failed(etf::make(etf::am("timeout")));
+  node_->take_message(*process_, [&](etf::view m) { return is_spawn_reply(m, *open.req); });
+  if (said) return erpc_outcome((*(*said)->tuple<5>())[4], *open.result);
+  demonitor(open.ref);
+  return erpc_failed(etf::make(etf::am("timeout")));
+}
 
 task<call_result> self::rpc(etf::atom peer_name, std::string module, std::string function,
                             etf::term arguments, std::optional<base::duration> timeout) {
-  auto const result_ref = etf::make(node_->new_reference());
-  auto const list = etf::make(etf::lst(*result_ref, etf::am(module), etf::am(function), *arguments));
-  auto const req = spawn_request(peer_name, "erpc", "execute_call", list, {.link = false, .monitor = true});
-  auto const req_term = etf::make(req);
   std::optional<base::time_point> deadline;
   if (timeout) deadline = node_->now() + *timeout;
-  auto const failed = [](etf::view what) {
-    return call_failure::because(etf::make(etf::tup(etf::am("error"), erpc_error(what))));
-  };
-  auto const timed_out = etf::make(etf::am("timeout"));
-  auto const reply =
-      co_await receive_until(deadline, [&](etf::view m) { return is_spawn_reply(m, *req_term); });
-  if (!reply) {
-    process_->spawns.erase(req);
-    co_return failed(timed_out);
-  }
-  auto const outcome = *(*reply)->tuple<4>();
-  if (!outcome[2].is_atom("ok")) co_return failed(outcome[3]);
-  auto const down = co_await receive_until(deadline, [&](etf::view m) { return is_down(m, *req_term); });
-  if (!down) {
-    demonitor(req);
-    co_return failed(timed_out);
-  }
-  co_return erpc_outcome((*(*down)->tuple<5>())[4], *result_ref);
+  auto const open = begin_rpc(peer_name, module, function, arguments);
+  auto const said = co_await receive_until(deadline, [&open](etf::view m) { return ends_rpc(m, *open.req); });
+  co_return end_rpc(open, said);
 }
 
 task<base::result<etf::pid, call_failure>> self::spawn_at(etf::atom peer_name, std::string module,

@@ -10,6 +10,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
+#include <boost/unordered/unordered_map.hpp>
 
 #include <cstdint>
 #include <deque>
@@ -88,8 +89,9 @@ public:
   // Hears of each watcher that watches no longer: it took its monitor back, ended, or was lost. It runs in
   // the middle of a step and must not touch this process's watchers.
   std::function<void(watch_key const&)> unwatched;
-  boost::unordered_flat_map<etf::reference, watched> monitors;
-  boost::unordered_flat_map<etf::reference, pending_spawn> spawns;
+  // Not flat: the least that a flat map takes is 15 places, kilobytes for a process that lives for one call.
+  boost::unordered_map<etf::reference, watched> monitors;
+  boost::unordered_map<etf::reference, pending_spawn> spawns;
   boost::unordered_flat_set<etf::reference> aliases;
 
   node::body run; // kept: the coroutine of a lambda refers to its captures

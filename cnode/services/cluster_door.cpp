@@ -98,9 +98,8 @@ void install_cluster(node::core& node, door& requests, about const& program, gro
   });
   requests.on("connect", 2, connect);
   requests.on("ping", 2, ping);
-  requests.on("disconnect", 2, [n](node::self me, ticket const&, etf::view request) {
-    return disconnect(me, n, request);
-  });
+  requests.on("disconnect", 2,
+              [n](node::self me, ticket const&, etf::view request) { return disconnect(me, n, request); });
   requests.on("nodes", 2, [&us](node::self, ticket const&, etf::view request) { return nodes(us, request); });
 }
 

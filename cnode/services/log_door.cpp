@@ -57,8 +57,7 @@ door::answer log(node::self me, log_gate& gate, etf::view request) {
   auto const name = level.atom_text();
   auto const map = meta.map();
   auto line = text.text(text_bytes_max);
-  if (!name || !one_of(levels, *name) || !map || !line)
-    return make(tup(am("error"), am("badarg")));
+  if (!name || !one_of(levels, *name) || !map || !line) return make(tup(am("error"), am("badarg")));
   if (auto const dropped = gate.pass(me.node().now())) {
     auto more = fields_of(*map);
     if (*dropped > 0) more.emplace_back("left_out", std::to_string(*dropped));
@@ -73,9 +72,10 @@ door::answer log(node::self me, log_gate& gate, etf::view request) {
 } // namespace
 
 void install_log(door& requests) {
-  requests.on("log", 4, [gate = std::make_shared<log_gate>()](node::self me, ticket const&, etf::view request) {
-    return log(me, *gate, request);
-  });
+  requests.on("log", 4,
+              [gate = std::make_shared<log_gate>()](node::self me, ticket const&, etf::view request) {
+                return log(me, *gate, request);
+              });
 }
 
 } // namespace remora::services

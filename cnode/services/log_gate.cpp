@@ -6,7 +6,8 @@
 namespace remora::services {
 
 std::optional<std::uint64_t> log_gate::pass(base::time_point now) {
-  constexpr base::duration each = std::chrono::duration_cast<base::duration>(std::chrono::seconds(1)) / per_second;
+  constexpr base::duration each =
+      std::chrono::duration_cast<base::duration>(std::chrono::seconds(1)) / per_second;
   if (!filled_) filled_ = now;
   auto const earned = static_cast<std::uint64_t>(std::max<std::int64_t>((now - *filled_) / each, 0));
   left_ = std::min(burst, left_ + earned);

@@ -35,8 +35,8 @@
 namespace remora::services {
 
 struct mirror_limits {
-  std::size_t changes_max = 1'000;             // of one message
-  std::size_t pids_max = 1'000;                // of one change: more are several changes
+  std::size_t changes_max = 1'000;              // of one message
+  std::size_t pids_max = 1'000;                 // of one change: more are several changes
   std::size_t message_bytes_full = 256U << 10U; // a message of so many takes no further change
   std::size_t streams_max = 1'024;
 };
@@ -68,7 +68,8 @@ protected:
 private:
   template <class Write>
   void add(Write write);
-  void members(std::string_view what, std::string_view scope, etf::view group, std::span<etf::pid const> pids);
+  void members(std::string_view what, std::string_view scope, etf::view group,
+               std::span<etf::pid const> pids);
 
   mirror_limits limits_;
   etf::builder bytes_;

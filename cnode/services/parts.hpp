@@ -21,7 +21,7 @@ void install_cluster(node::core& node, door& requests, about const& program, gro
 
 // A process that works for a caller of the door and replies to it; it is ended when that one waits no longer.
 // False: processes_max.
-bool spawn_for(node::self me, ticket const& to, node::body work);
+bool spawn_for(node::self me, ticket const& to, node::body work, bool at_any_price = true);
 
 node::task<bool> ping_node(node::self me, etf::atom peer); // net_adm:ping/1
 

@@ -3,9 +3,9 @@
 //   {ok, Result}
 //   {error, timeout}
 //   {error, {nodedown, Node}}             no connection, or it was lost before the answer came
-//   {error, {undef, {M, F, Arity}}}       the called function itself is not there; undef from deeper is raised
-//   {error, {raised, Class, Reason}}      error | exit | throw
-//   {error, {badrpc, Term}}               {signal, Reason}: the process that ran it was killed from outside;
+//   {error, {undef, {M, F, Arity}}}       the called function itself is not there; undef from deeper is
+//   raised {error, {raised, Class, Reason}}      error | exit | throw {error, {badrpc, Term}} {signal,
+//   Reason}: the process that ran it was killed from outside;
 //                                         or what erpc itself refused (system_limit, notsup, ..)
 //
 // The failures that come in are those of node::self::rpc, which are what erpc:call/5 raises (erpc.erl,

@@ -43,7 +43,7 @@ struct ticket::origin : std::enable_shared_from_this<origin> {
   void answered(std::size_t index, etf::term const& answer, node::self const& by);
   void collect(std::size_t index, etf::term const& answer);
   void finish(etf::term const& answer, node::self by);
-  void track();
+  void track(bool at_any_price);
   void untrack();
   void abandon();
 };
@@ -79,11 +79,11 @@ std::optional<etf::pid> ticket::caller() const {
 
 bool ticket::waited_for() const { return slot_ && !slot_->answered && !slot_->of->over; }
 
-void ticket::on_abandoned(std::function<void()> told) const {
+void ticket::on_abandoned(std::function<void()> told, bool at_any_price) const {
   if (!slot_ || slot_->answered) return;
   if (slot_->of->over) return told();
   slot_->of->abandoned.insert_or_assign(slot_->index, std::move(told));
-  slot_->of->track();
+  slot_->of->track(at_any_price);
 }
 
 void ticket::origin::answered(std::size_t index, etf::term const& answer, node::self const& by) {
@@ -121,7 +121,7 @@ std::optional<etf::reference> alias_of(etf::view tag) {
 
 } // namespace
 
-void ticket::origin::track() {
+void ticket::origin::track(bool at_any_price) {
   if (watch || monitor || !of->door) return;
   auto const pair = from.from->tuple<2>();
   auto const pid = pair ? (*pair)[0].as_pid() : std::nullopt;
@@ -135,6 +135,7 @@ void ticket::origin::track() {
       return;
     }
   }
+  if (!at_any_price) return;
   monitor = door.monitor(*pid);
   of->by_monitor.emplace(*monitor, weak_from_this());
 }

@@ -10,7 +10,7 @@
 // A ticket whose last copy goes without a reply answers {error, aborted}: no caller waits for ever, and no
 // batch for one of its parts. Whoever works for a caller hears by on_abandoned() that it waits no longer: it
 // took back the monitor of its call (gen.erl: at its timeout, or as it ended), or its node was lost. A caller
-// that has set no monitor is watched instead.
+// that has set no monitor may be watched instead.
 #pragma once
 
 #include "node/core.hpp"
@@ -25,7 +25,7 @@ namespace remora::services {
 
 class ticket {
 public:
-  ticket() = default; // nobody's
+  ticket() = default;                        // nobody's
   void reply(etf::term const& answer) const; // the first counts
   // The same from another process of this node: what that one sends later stays behind the answer. Within a
   // write or a batch the door answers all the same, because the answer must not overtake the mirror.
@@ -34,8 +34,9 @@ public:
   std::optional<etf::pid> caller() const;
   bool waited_for() const; // not yet answered, and not abandoned
   // `told` runs at most once, in the middle of a step: it may end a process, and must not reply. At once when
-  // nobody waits any more.
-  void on_abandoned(std::function<void()> told) const;
+  // nobody waits any more. A caller without a monitor is watched only where `at_any_price`: that is two
+  // signals more, to spare where what is done for it soon ends anyway.
+  void on_abandoned(std::function<void()> told, bool at_any_price = true) const;
 
 private:
   friend class tickets;
@@ -60,8 +61,9 @@ public:
   std::optional<node::self> const& door() const;
 
   ticket plain(node::caller const& from) const;
-  ticket write(node::caller const& from) const;                         // answered {Version, Answer}
-  std::vector<ticket> batch(node::caller const& from, std::size_t count) const; // {Version, [Answer]}; count > 0
+  ticket write(node::caller const& from) const; // answered {Version, Answer}
+  std::vector<ticket> batch(node::caller const& from,
+                            std::size_t count) const; // {Version, [Answer]}; count > 0
 
   void unwatched(node::watch_key const& key) const; // the door's process is not monitored by this any more
   bool down(etf::reference const& ref) const;       // false: not one of these

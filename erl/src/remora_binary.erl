@@ -95,7 +95,8 @@ said(_Path, {0, Text}) ->
         {match, [Version]} -> {ok, Version};
         nomatch -> {error, {binary, {wrong_version, readable(Text), ?WANTED}}}
     end;
-%% What the emulator's helper says when exec fails (erl_child_setup.c), and shells as well.
+%% Where exec fails, the emulator's helper ends without a word (erl_child_setup.c); a shell has words for it.
+said(Path, {_, <<>>}) -> {error, {binary, {not_executable, Path}}};
 said(Path, {Status, _}) when Status =:= 126; Status =:= 127 -> {error, {binary, {not_executable, Path}}};
 said(_Path, {_, Other}) -> {error, {binary, {wrong_version, readable(Other), ?WANTED}}}.
 

@@ -6,13 +6,15 @@
 %%%   not_running   there is no companion, or it went away before it answered. At once, never after a wait
 %%%   timeout       no answer within the time; whether the request was carried out is not known
 %%%
+%%% A call is one message there and one back, as remora_line says; the message is that of a gen_server:call.
+%%%
 %%% A write is answered together with the version that the companion's mirror had by then. write/2 returns when our own
 %%% mirror has that version, so a process finds by a read what it has just written. The stream's message was sent before
 %%% the answer and over the same connection, so it is at least in the mailbox of remora_mirror by then.
 %%% @private
 -module(remora_door).
 
--export([call/1, call/2, write/1, write/2, batch_write/2, call_node/3, ask/1, receive_answer/2, tell/1, deadline/1, left/1]).
+-export([call/1, call/2, write/1, write/2, batch_write/2, call_node/3, ask/2, receive_answer/2, tell/1, deadline/1, left/1]).
 -export([hello/0, mirror/0, demirror/1, batch/1]).
 -export([register_name/3, re_register_name/3, unregister_name/1, whereis_name/1]).
 -export([join/3, leave/3, get_members/2, get_local_members/2, start_scope/1, stop_scope/1, broadcast/3]).
@@ -21,7 +23,10 @@
 -type request() :: term().
 -type failure() :: {error, not_running | timeout}.
 -type deadline() :: integer() | infinity.
--export_type([request/0, failure/0, deadline/0]).
+-opaque asked() :: {asked, reference()}.
+-export_type([request/0, failure/0, deadline/0, asked/0]).
+
+-define(FULL_PAUSE_MS, 5).
 
 %% ---- calls ---------------------------------------------------------------------------------------------------
 
@@ -30,9 +35,47 @@ call(Request) -> call(Request, remora_state:call_timeout()).
 
 -spec call(request(), timeout()) -> {ok, Answer :: term()} | failure().
 call(Request, Timeout) ->
-    case remora_state:companion() of
+    case remora_state:line() of
         undefined -> {error, not_running};
-        Node -> call_node(Node, Request, Timeout)
+        {Node, Line} -> call_line(Node, Line, Request, Timeout)
+    end.
+
+%% The monitor's reference is also the address of the answer, which takes the monitor away.
+call_line(Node, Line, Request, Timeout) ->
+    Ref = monitor(process, Line, [{alias, reply_demonitor}]),
+    case send(Node, Ref, Request) of
+        ok ->
+            receive
+                {[alias | Ref], Answer} -> {ok, Answer};
+                {'DOWN', Ref, process, Line, _} -> {error, not_running}
+            after Timeout -> too_late(Ref)
+            end;
+        noconnect ->
+            true = demonitor(Ref, [flush]),
+            {error, not_running};
+        nosuspend ->
+            true = demonitor(Ref, [flush]),
+            Deadline = deadline(Timeout),
+            again(Deadline, fun() -> call_line(Node, Line, Request, left(Deadline)) end)
+    end.
+
+%% The tag of a caller whose answer goes to an alias is an improper list (gen.erl).
+-dialyzer({no_improper_lists, send/3}).
+send(Node, Ref, Request) ->
+    erlang:send({remora, Node}, {'$gen_call', {self(), [alias | Ref]}, Request}, [noconnect, nosuspend]).
+
+%% The connection is full: others have more under way than it takes.
+again(Deadline, Do) ->
+    case left(Deadline) of
+        0 -> {error, timeout};
+        Left -> receive after min(?FULL_PAUSE_MS, Left) -> Do() end
+    end.
+
+%% Either the answer has come by now, or it never will.
+too_late(Ref) ->
+    true = demonitor(Ref, [flush]),
+    receive {[alias | Ref], Answer} -> {ok, Answer}
+    after 0 -> {error, timeout}
     end.
 
 -spec write(request()) -> {ok, Answer :: term(), remora_intents:version()} | failure().
@@ -45,19 +88,20 @@ write(Request, Timeout) -> versioned({write, Request}, Timeout).
 -spec batch_write([request()], timeout()) -> {ok, Answers :: [term()], remora_intents:version()} | failure().
 batch_write(Requests, Timeout) -> versioned(batch(Requests), Timeout).
 
-%% The creation is from before the call: when the companion was replaced meanwhile, the caller sees another one later.
+%% The epoch is from before the call: when the companion was replaced meanwhile, the caller sees another one later.
 versioned(Request, Timeout) ->
     Deadline = deadline(Timeout),
-    Creation = remora_state:creation(),
+    Epoch = remora_state:epoch(),
     case call(Request, Timeout) of
         {ok, {Version, Answer}} when is_integer(Version) ->
-            ok = remora_mirror:await({Creation, Version}, left(Deadline)),
-            {ok, Answer, {Creation, Version}};
-        {ok, {error, _} = Refused} -> {ok, Refused, {Creation, 0}};
+            ok = remora_mirror:await({Epoch, Version}, left(Deadline)),
+            {ok, Answer, {Epoch, Version}};
+        {ok, {error, _} = Refused} -> {ok, Refused, {Epoch, 0}};
         {error, _} = Error -> Error
     end.
 
-%% @doc To a node that is known otherwise: before the companion is there for all.
+%% @doc To a node that is known otherwise: before the companion is there for all. In the ordinary way, which tells apart
+%% a node without a door.
 -spec call_node(node(), request(), timeout()) -> {ok, Answer :: term()} | failure().
 call_node(Node, Request, Timeout) ->
     try gen_server:call({remora, Node}, Request, Timeout) of
@@ -68,20 +112,27 @@ call_node(Node, Request, Timeout) ->
     end.
 
 %% @doc Asks, and does not wait; receive_answer/2 does. An error that is known at once is passed on to it.
--spec ask(request()) -> gen_server:request_id() | {error, not_running}.
-ask(Request) ->
-    case remora_state:companion() of
+-spec ask(request(), deadline()) -> asked() | {error, not_running | timeout}.
+ask(Request, Deadline) ->
+    case remora_state:line() of
         undefined -> {error, not_running};
-        Node -> gen_server:send_request({remora, Node}, Request)
+        {Node, Line} ->
+            Ref = monitor(process, Line, [{alias, reply_demonitor}]),
+            case send(Node, Ref, Request) of
+                nosuspend ->
+                    true = demonitor(Ref, [flush]),
+                    again(Deadline, fun() -> ask(Request, Deadline) end);
+                _ -> {asked, Ref} % without a connection, the line's end says so
+            end
     end.
 
--spec receive_answer(gen_server:request_id() | {error, term()}, deadline()) -> {ok, Answer :: term()} | {error, term()}.
+-spec receive_answer(asked() | {error, term()}, deadline()) -> {ok, Answer :: term()} | {error, term()}.
 receive_answer({error, _} = Error, _Deadline) -> Error;
-receive_answer(Asked, Deadline) ->
-    case gen_server:receive_response(Asked, left(Deadline)) of
-        {reply, Answer} -> {ok, Answer};
-        timeout -> {error, timeout};
-        {error, _} -> {error, not_running}
+receive_answer({asked, Ref}, Deadline) ->
+    receive
+        {[alias | Ref], Answer} -> {ok, Answer};
+        {'DOWN', Ref, process, _, _} -> {error, not_running}
+    after left(Deadline) -> too_late(Ref)
     end.
 
 %% @doc Asks, and wants no answer.
@@ -89,16 +140,20 @@ receive_answer(Asked, Deadline) ->
 tell(Request) ->
     case remora_state:companion() of
         undefined -> ok;
-        Node -> _ = spawn(fun() -> call_node(Node, Request, 5_000) end), ok
+        Node ->
+            Nobody = erlang:alias(),
+            true = erlang:unalias(Nobody),
+            _ = send(Node, Nobody, Request),
+            ok
     end.
 
 -spec deadline(timeout()) -> deadline().
 deadline(infinity) -> infinity;
-deadline(Timeout) -> erlang:monotonic_time(millisecond) + Timeout.
+deadline(Timeout) when is_integer(Timeout) -> erlang:monotonic_time(millisecond) + Timeout.
 
 -spec left(deadline()) -> timeout().
 left(infinity) -> infinity;
-left(Deadline) -> max(0, Deadline - erlang:monotonic_time(millisecond)).
+left(Deadline) when is_integer(Deadline) -> max(0, Deadline - erlang:monotonic_time(millisecond)).
 
 %% ---- requests: cnode/services/*_door.cpp has what is answered ------------------------------------------------------
 

@@ -7,7 +7,11 @@
 %% secret: no error has the cookie.
 -spec format(term()) -> binary().
 format({error, Reason}) -> format(Reason);
-format(Reason) -> unicode:characters_to_binary(text(Reason)).
+format(Reason) ->
+    case unicode:characters_to_binary(text(Reason)) of
+        Text when is_binary(Text) -> Text;
+        _ -> unicode:characters_to_binary(io_lib:format("Unexpected: ~0tp.", [Reason])) % a path that is no text
+    end.
 
 %% ---- starting ---------------------------------------------------------------------------------------------------------
 
@@ -42,6 +46,8 @@ text({companion, {usage, Text}}) ->
     ["The companion refused its options: ", Text, ". See the options args, config and cookie_file."];
 text({companion, {exit_status, Status, Text}}) ->
     ["The companion ended with exit status ", term(Status), by_signal(Status), said(Text)];
+text({companion, {not_started, Reason}}) ->
+    ["The companion's program could not be started by open_port/2: ", term(Reason), ". Is a limit of the system reached?"];
 text({companion, {timeout, Ms}}) ->
     ["The companion was started, but was not ready within ", term(Ms), " ms. Its log lines say how far it came; the time "
      "is the option start_timeout."];
@@ -71,7 +77,9 @@ text(timeout) ->
 text(unsupported) ->
     "The companion of this version cannot do that yet.";
 text({taken, Pid}) -> ["The name belongs to the process ", term(Pid), " on ", text_of(node(Pid)), "."];
-text(already_named) -> "The process has this name already.";
+text(already_named) ->
+    "The process has a name already, and as with global it has one only. Take that one back before, or name another "
+    "process.";
 text({member_timeout, Node}) ->
     ["The node ", text_of(Node), " did not answer while all nodes of the cluster were asked, so nothing was registered. "
      "Repeat it; a node that stays silent is lost after its tick time."];

@@ -10,8 +10,8 @@
 %%%     `mirror_restarted'.</li>
 %%% <li>`{node_up, Node}', `{node_down, Node, Reason}': a node connected to the companion, or is no longer; the
 %%%     reason is one word.</li>
-%%% <li>`{name_lost, Name, Holder}': while the companion was away somebody else registered a name of ours. It is no
-%%%     longer ours.</li>
+%%% <li>`{name_lost, Name, Holder}': while the companion was away somebody else registered a name of ours, or gave our
+%%%     process another one (`none'). It is no longer ours.</li>
 %%% <li>`{membership_lost, Scope, Group, Pid}': the companion refused a membership that we had before, because its scope is
 %%%     not there.</li>
 %%% </ul>
@@ -28,7 +28,7 @@
                | {companion_down, Reason :: term()}
                | {node_up, node()}
                | {node_down, node(), Reason :: atom()}
-               | {name_lost, Name :: term(), Holder :: pid()}
+               | {name_lost, Name :: term(), Holder :: pid() | none}
                | {membership_lost, Scope :: atom(), Group :: term(), pid()}.
 
 %% @doc The calling process gets `{remora_event, Ref, Event}' from here on.
@@ -51,6 +51,6 @@ flush(Ref) ->
 -spec notify(event()) -> ok.
 notify(Event) ->
     try ets:lookup(remora_subscriptions, events) of
-        Rows -> [Pid ! {remora_event, Ref, Event} || {_, Ref, Pid} <- Rows], ok
+        Rows -> lists:foreach(fun({_, Ref, Pid}) -> Pid ! {remora_event, Ref, Event} end, Rows)
     catch error:badarg -> ok % the supervisor is gone, and all with it
     end.

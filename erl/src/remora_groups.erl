@@ -59,9 +59,9 @@ write(Scope, Group, PidOrPids, Request, Note) ->
 pids(Pid) when is_pid(Pid) -> [Pid];
 pids(Pids) -> is_list(Pids) andalso lists:all(fun erlang:is_pid/1, Pids) andalso Pids.
 
-replayed({Creation, _}, Keys) ->
-    case remora_state:creation() of
-        Creation -> ok;
+replayed({Epoch, _}, Keys) ->
+    case remora_state:epoch() of
+        Epoch -> ok;
         _ -> lists:foreach(fun(Key) -> remora_server:reconcile(Key, none) end, Keys)
     end.
 

@@ -13,14 +13,14 @@
 %%%   memberships  A row has the number of joins less the number of leaves, in whatever order they are written: it may
 %%%                be below zero for a moment. At zero it goes.
 %%%
-%%% A companion may also be replaced between the yes and the row. remora_server sets the creation of the new one before
-%%% it reads the intents to replay them, and a caller reads the creation after it wrote its row: so the row is replayed,
-%%% or the caller sees another creation than before its request, and asks remora_server to set this one key right.
+%%% A companion may also be replaced between the yes and the row. remora_server makes the next epoch before it reads the
+%%% intents to replay them, and a caller reads the epoch after it wrote its row: so the row is replayed, or the caller
+%%% sees another epoch than before its request, and asks remora_server to set this one key right.
 %%%
 %%% Rows of the table remora_intents (ordered, so that the members of a group are one range; a hash stands before each
 %%% term because an ordered table takes 1 and 1.0 for the same key):
 %%%
-%%%   {{name, Hash, Name}, Pid, Policy, {Creation, Version}}
+%%%   {{name, Hash, Name}, Pid, Policy, {Epoch, Version}}
 %%%   {{member, Scope, Hash, Group, Pid}, Count}
 %%%   {{scope, Scope}}
 %%% @private
@@ -42,7 +42,7 @@
 -type member_key() :: {member, atom(), non_neg_integer(), term(), pid()}.
 -type scope_key() :: {scope, atom()}.
 -type key() :: name_key() | member_key() | scope_key().
--type version() :: {Creation :: non_neg_integer(), Version :: non_neg_integer()}.
+-type version() :: {Epoch :: non_neg_integer(), Version :: non_neg_integer()}.
 -type row() :: {name_key(), pid(), remora_registry:policy(), version()} | {member_key(), integer()} | {scope_key()}.
 
 %% What can be listened to. The first word of a message says the module.
@@ -76,7 +76,7 @@ scope_key(Scope) -> {scope, Scope}.
 -spec put_name(term(), pid(), remora_registry:policy(), version()) -> ok.
 put_name(Name, Pid, Policy, Version) ->
     Row = {name_key(Name), Pid, Policy, Version},
-    put_newer(Row),
+    true = put_newer(Row),
     changed(Pid, element(1, Row)),
     case remora_mirror:is_at(Version) andalso remora_mirror:peek(Name) =/= {ok, Pid} of
         true -> forget(Row);
@@ -85,24 +85,18 @@ put_name(Name, Pid, Policy, Version) ->
 
 put_newer({Key, _, _, Version} = Row) ->
     case ets:insert_new(?TABLE, Row) orelse ets:lookup(?TABLE, Key) of
-        true -> ok;
+        true -> true;
         [] -> put_newer(Row);
         [{_, _, _, There}] ->
-            case is_newer(Version, There) of
-                false -> ok;
-                true -> replace(Row, There) orelse put_newer(Row)
-            end
+            There >= Version orelse replace(Row, There) orelse put_newer(Row)
     end.
 
-%% Versions of one incarnation compare. Of two incarnations the one that runs is the newer.
-is_newer({Creation, Version}, {Creation, Other}) -> Version > Other;
-is_newer({_, _}, {Creation, _}) -> Creation =/= remora_state:creation().
-
-%% Only what was looked at is replaced. The name is compared in a guard: in the pattern '_' would be any name.
-replace({{name, Hash, Name} = Key, Pid, Policy, Version}, There) ->
+%% Only what was looked at is replaced. The name is compared in a guard: in the pattern '_' would be any name. That the
+%% key stays what it is must be seen in the expression.
+replace({{name, Hash, Name}, Pid, Policy, Version}, There) ->
     Pattern = {{name, Hash, '$1'}, '$2', '$3', '$4'},
     Guards = [{'=:=', '$1', {const, Name}}, {'=:=', '$4', {const, There}}],
-    New = {{{const, Key}, {const, Pid}, {const, Policy}, {const, Version}}},
+    New = {{{{name, Hash, '$1'}}, {const, Pid}, {const, Policy}, {const, Version}}},
     ets:select_replace(?TABLE, [{Pattern, Guards, [New]}]) =:= 1.
 
 %% @doc The companion unregistered it at Version. What was registered later stays.
@@ -111,7 +105,7 @@ drop_name(Name, Version) ->
     Key = name_key(Name),
     case ets:lookup(?TABLE, Key) of
         [{_, Pid, _, There} = Row] ->
-            case is_newer(There, Version) of
+            case There > Version of
                 true -> none;
                 false -> forget(Row), {ok, Pid}
             end;

@@ -24,7 +24,7 @@
 %% remora_server
 -export([sync/2, live/2, reset/0]).
 %% readers, in the caller
--export([await/2, is_at/1, peek/1, subscribe_group/3, subscribe_scope/2, subscribe_node/2]).
+-export([await/2, is_at/1, peek/1, has_name/1, subscribe_group/3, subscribe_scope/2, subscribe_node/2]).
 -export([init/1, handle_call/3, handle_info/2, handle_cast/2, terminate/2]).
 
 -record(store, {names = remora_names :: ets:table(), groups = remora_groups :: ets:table(),
@@ -88,7 +88,7 @@ await(Version, Timeout) ->
 
 %% @doc False as well for a version of a former companion.
 -spec is_at(remora_intents:version()) -> boolean().
-is_at({Creation, Version}) -> Creation =:= remora_state:creation() andalso remora_state:version() >= Version.
+is_at({Epoch, Version}) -> Epoch =:= remora_state:epoch() andalso remora_state:version() >= Version.
 
 %% @doc What the tables have under a name, be it alive or not.
 -spec peek(term()) -> {ok, pid()} | none | not_running.
@@ -97,6 +97,13 @@ peek(Name) ->
         [{_, Pid}] -> {ok, Pid};
         [] -> none
     catch error:badarg -> not_running
+    end.
+
+%% @doc Looks at all of them: for the error that tells it.
+-spec has_name(pid()) -> boolean().
+has_name(Pid) ->
+    try ets:select_count(remora_names, [{{'_', Pid}, [], [true]}]) > 0
+    catch error:badarg -> false
     end.
 
 %% @doc Members, and from there on each change.
@@ -132,8 +139,8 @@ handle_call({live, _Version}, _From, State) ->
     {reply, {error, not_running}, State};
 handle_call(reset, _From, State) ->
     {reply, ok, clear(State)};
-handle_call({await, {Creation, _} = Version}, From, #state{waiting = Waiting} = State) ->
-    case is_at(Version) orelse Creation =/= remora_state:creation() of
+handle_call({await, {Epoch, _} = Version}, From, #state{waiting = Waiting} = State) ->
+    case is_at(Version) orelse Epoch =/= remora_state:epoch() of
         true -> {reply, ok, State};
         false -> {noreply, State#state{waiting = [{Version, From} | Waiting]}}
     end;
@@ -244,7 +251,7 @@ new_store() ->
     #store{names = New(staged_names), groups = New(staged_groups), scopes = New(staged_scopes),
            nodes = New(staged_nodes)}.
 
-delete_store(#store{names = N, groups = G, scopes = S, nodes = O}) -> [true = ets:delete(T) || T <- [N, G, S, O]].
+delete_store(#store{names = N, groups = G, scopes = S, nodes = O}) -> lists:foreach(fun ets:delete/1, [N, G, S, O]).
 
 %% Carries changes out; what came of them, for listeners, in their order. Members are gathered for each group, so that
 %% a list of many is written once for a message.
@@ -371,5 +378,5 @@ tell_one({node_down, Node, Reason} = Event) ->
     remora_events:notify(Event).
 
 to(Topics, Tag, Event) ->
-    [Pid ! {Tag, Ref, Event} || Topic <- Topics, {_, Ref, Pid} <- ets:lookup(remora_subscriptions, Topic)],
-    ok.
+    Rows = lists:append([ets:lookup(remora_subscriptions, Topic) || Topic <- Topics]),
+    lists:foreach(fun({_, Ref, Pid}) -> Pid ! {Tag, Ref, Event} end, Rows).

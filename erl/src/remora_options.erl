@@ -55,7 +55,7 @@
 check(Given) when is_map(Given) ->
     case {is_alive(), maps:fold(fun check/3, [], Given)} of
         {false, _} -> {error, not_distributed};
-        {true, []} -> {ok, complete(maps:merge(defaults(), Given))};
+        {true, []} -> complete(maps:merge(defaults(), Given));
         {true, [{Key, Value} | _]} -> {error, {option, Key, Value}}
     end;
 check(Other) -> {error, {option, options, Other}}.
@@ -96,28 +96,36 @@ is_path(Path) ->
 is_node_name(Node) when is_atom(Node) -> is_node_name(atom_to_binary(Node));
 is_node_name(Name) when is_binary(Name) ->
     case string:split(Name, "@", all) of
-        [Short] -> Short =/= <<>> andalso string:length(Name) < 200;
+        [Short] -> Short =/= <<>> andalso string:length(Name) =< 255;
         [Short, Host] -> Short =/= <<>> andalso Host =/= <<>> andalso string:length(Name) =< 255;
         _ -> false
     end;
 is_node_name(_) -> false.
 
 complete(#{binary := {managed_elsewhere, Name}} = Options) ->
-    Node = full(Name),
-    Options#{companion => Node, binary := {managed_elsewhere, Node}};
-complete(#{companion := Name} = Options) ->
-    Options#{companion := full(Name)};
+    case full(Name) of
+        {ok, Node} -> {ok, Options#{companion => Node, binary := {managed_elsewhere, Node}}};
+        error -> {error, {option, binary, {managed_elsewhere, Name}}}
+    end;
 complete(Options) ->
-    [Name, _Host] = string:split(atom_to_list(node()), "@"),
-    Options#{companion => full(list_to_binary(Name ++ "_remora"))}.
+    [Own, _Host] = string:split(atom_to_binary(node()), "@"),
+    Name = maps:get(companion, Options, <<Own/binary, "_remora">>),
+    case full(Name) of
+        {ok, Node} -> {ok, Options#{companion => Node}};
+        error -> {error, {option, companion, Name}}
+    end.
 
+%% With a host, and as an atom.
 full(Node) when is_atom(Node) -> full(atom_to_binary(Node));
 full(Name) ->
-    case binary:match(Name, <<"@">>) of
-        nomatch ->
-            [_, Host] = string:split(atom_to_binary(node()), "@"),
-            binary_to_atom(<<Name/binary, "@", Host/binary>>);
-        _ -> binary_to_atom(Name)
+    [_, Host] = string:split(atom_to_binary(node()), "@"),
+    Full = case binary:match(Name, <<"@">>) of
+               nomatch -> <<Name/binary, "@", Host/binary>>;
+               _ -> Name
+           end,
+    case is_node_name(Full) of
+        true -> {ok, binary_to_atom(Full)};
+        false -> error
     end.
 
 %% @doc Of `remora run'. Nothing of it is secret.

@@ -15,7 +15,7 @@
 -module(remora_port).
 -behaviour(gen_server).
 
--export([start_link/1, os_pid/0]).
+-export([start_link/1, os_pid/0, replace/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -define(LINE_BYTES, 16_384).
@@ -45,13 +45,16 @@ os_pid() ->
     catch exit:{_, {gen_server, call, _}} -> undefined
     end.
 
+%% @doc It runs, and cannot be reached any more.
+-spec replace(Why :: term()) -> ok.
+replace(Why) -> gen_server:cast(?MODULE, {replace, Why}).
+
 -spec init(remora_options:options()) -> {ok, #state{}} | {stop, term()}.
 init(#{binary := Where, companion := Node, start_timeout := Timeout} = Options) ->
     process_flag(trap_exit, true), % for terminate/2
     case right_program(Where) of
         {ok, Path} ->
-            State = open(Path, Node, Options),
-            case await_ready(State, remora_door:deadline(Timeout), Timeout) of
+            case start(Path, Node, Options, Timeout) of
                 {ok, Ready} -> {ok, Ready};
                 {error, Reason} -> {stop, {shutdown, Reason}}
             end;
@@ -72,7 +75,14 @@ right_program(Where) ->
         {error, _} = Error -> Error
     end.
 
-%% Its last lines may still come after a close of its input, and a write to it must not end us.
+start(Path, Node, Options, Timeout) ->
+    try open(Path, Node, Options) of
+        State -> await_ready(State, remora_door:deadline(Timeout), Timeout)
+    catch
+        error:Reason -> {error, {companion, {not_started, Reason}}} % emfile, system_limit, ..: see open_port/2
+    end.
+
+%% It may have ended before the cookie is written: that is told by its exit status.
 open(Path, Node, Options) ->
     Port = open_port({spawn_executable, Path},
                      [{args, remora_options:arguments(Options)}, {env, [{"REMORA_COOKIE", false}]},
@@ -111,7 +121,11 @@ start_error(Status, Text) -> {exit_status, Status, Text}.
 handle_call(os_pid, _From, #state{os_pid = OsPid} = State) -> {reply, {ok, OsPid}, State};
 handle_call(_Other, _From, State) -> {reply, {error, unknown_request}, State}.
 
--spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
+handle_cast({replace, Why}, #state{node = Node} = State) ->
+    remora_log:own(error, "the companion ~ts runs, and cannot be reached any more: it is replaced. ~ts",
+                   [Node, remora_error:format(Why)]),
+    {stop, {shutdown, {companion, unreachable}}, State};
 handle_cast(_Other, State) -> {noreply, State}.
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.

@@ -26,12 +26,14 @@
 -type policy() :: random_exit | random_notify | notify_all | lowest_pid | highest_pid | keep_local | kill_both
                 | {node_priority, [node()]}.
 
-%% taken: by another process. already_named: this process has this name already. member_timeout: that node did not
+%% taken: by another process. already_named: this process has a name already, this one or, as with global (whose
+%% global_multi_name_action is not told `allow'), another one: a process has one name. member_timeout: that node did not
 %% answer while all were asked; nothing is registered. busy: others held the lock, or the name, for too long; again.
 %% timeout: no answer in time; it may be registered, or soon be.
 -type register_error() :: {taken, pid()} | already_named | {member_timeout, node()} | busy | badarg | timeout | not_running.
 
 -define(POLICY, random_exit).
+-define(BATCH, 16_384). % requests of one message; the door takes 65,536
 
 %% @equiv register(Name, Pid, random_exit)
 -spec register(term(), pid()) -> ok | {error, register_error()}.
@@ -40,7 +42,7 @@ register(Name, Pid) -> register(Name, Pid, ?POLICY).
 -spec register(term(), pid(), policy()) -> ok | {error, register_error()}.
 register(Name, Pid, Policy) -> register(Name, Pid, Policy, remora_state:call_timeout()).
 
-%% @doc Any term may be a name, and any process of the cluster have it, or several. Timeout in ms.
+%% @doc Any term may be a name, and any process of the cluster have it. Timeout in ms.
 -spec register(term(), pid(), policy(), timeout()) -> ok | {error, register_error()}.
 register(Name, Pid, Policy, Timeout) when is_pid(Pid) ->
     answer(remora_door:write(remora_door:register_name(Name, Pid, Policy), Timeout), Name, Pid, Policy);
@@ -56,7 +58,8 @@ re_register(Name, Pid, Policy) when is_pid(Pid) ->
     answer(remora_door:write(remora_door:re_register_name(Name, Pid, Policy)), Name, Pid, Policy);
 re_register(_, _, _) -> {error, badarg}.
 
-%% @doc The results in the order of the pairs; one request for all, which share lock rounds.
+%% @doc The results in the order of the pairs. Requests of up to 16,384 names each, in which they share lock rounds; Timeout
+%% is for all of them.
 -spec register_many([{term(), pid()}]) -> [ok | {error, register_error()}].
 register_many(Pairs) -> register_many(Pairs, remora_state:call_timeout()).
 
@@ -72,21 +75,33 @@ in_order([Pair | Pairs], [{Pair, Answer} | Answers]) ->
     [answer(Answer, Name, Pid, ?POLICY) | in_order(Pairs, Answers)];
 in_order([_ | Pairs], Answers) -> [{error, badarg} | in_order(Pairs, Answers)].
 
-batch([], _Timeout) -> [];
-batch(Requests, Timeout) ->
-    case remora_door:batch_write(Requests, Timeout) of
-        {ok, Answers, Version} -> [{ok, Answer, Version} || Answer <- Answers];
-        {error, _} = Error -> [Error || _ <- Requests]
-    end.
+batch(Requests, Timeout) -> batch_until(Requests, remora_door:deadline(Timeout)).
+
+batch_until([], _Deadline) -> [];
+batch_until(Requests, Deadline) ->
+    {Now, Later} = lists:split(min(?BATCH, length(Requests)), Requests),
+    Answers = case remora_door:batch_write(Now, remora_door:left(Deadline)) of
+                  {ok, All, Version} when length(All) =:= length(Now) -> [{ok, Answer, Version} || Answer <- All];
+                  {ok, Refused, Version} -> [{ok, Refused, Version} || _ <- Now];
+                  {error, _} = Error -> [Error || _ <- Now]
+              end,
+    Answers ++ batch_until(Later, Deadline).
 
 answer({ok, yes, Version}, Name, Pid, Policy) ->
     remora_intents:put_name(Name, Pid, Policy, Version),
     replayed(Version, remora_intents:name_key(Name), none);
-answer({ok, no, _}, Name, Pid, _) ->
+answer({ok, no, Version}, Name, Pid, Policy) ->
     case remora_mirror:peek(Name) of
-        {ok, Pid} -> {error, already_named};
+        {ok, Pid} ->
+            %% From before a start of the companion, say. It is to have it, so it is told to the next one too.
+            remora_intents:put_name(Name, Pid, Policy, Version),
+            {error, already_named};
         {ok, Other} -> {error, {taken, Other}};
-        _ -> {error, busy} % its holder has just gone
+        _ ->
+            case remora_mirror:has_name(Pid) of
+                true -> {error, already_named};
+                false -> {error, busy} % its holder has just gone
+            end
     end;
 answer({ok, {error, {timeout, Node}}, _}, _, _, _) -> {error, {member_timeout, Node}};
 answer({ok, {error, busy}, _}, _, _, _) -> {error, busy};
@@ -96,9 +111,9 @@ answer({ok, _, _}, _, _, _) -> {error, badarg};
 answer({error, Reason}, _, _, _) -> {error, Reason}.
 
 %% Was the companion replaced in between? Then the new one may not have been told.
-replayed({Creation, _}, Key, Hint) ->
-    case remora_state:creation() of
-        Creation -> ok;
+replayed({Epoch, _}, Key, Hint) ->
+    case remora_state:epoch() of
+        Epoch -> ok;
         _ -> remora_server:reconcile(Key, Hint)
     end.
 

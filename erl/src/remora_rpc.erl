@@ -61,11 +61,11 @@ multicall(Nodes, Module, Function, Args) -> multicall(Nodes, Module, Function, A
 -spec multicall([node()], module(), atom(), [term()], timeout()) -> [{ok, Result :: term()} | {error, error()}].
 multicall(Nodes, Module, Function, Args, Timeout) ->
     Deadline = remora_door:deadline(Timeout),
-    Asked = [ask(Node, Module, Function, Args, Timeout) || Node <- Nodes],
+    Asked = [ask(Node, Module, Function, Args, Timeout, Deadline) || Node <- Nodes],
     [answer(remora_door:receive_answer(Request, Deadline)) || Request <- Asked].
 
-ask(Node, Module, Function, Args, Timeout) ->
+ask(Node, Module, Function, Args, Timeout, Deadline) ->
     case check(Node, Module, Function, Args) of
-        ok -> remora_door:ask(request(Node, Module, Function, Args, Timeout));
+        ok -> remora_door:ask(request(Node, Module, Function, Args, Timeout), Deadline);
         {error, _} = Error -> Error
     end.

@@ -3,14 +3,16 @@
 %%%   reach    the node answers to the distribution
 %%%   hello    what it is; another protocol than ours is refused
 %%%   sync     remora_mirror asks for its stream
-%%%   known    this VM's `global' and the companion's have exchanged their names: who registers a name as soon as we are up
-%%%            is told `no' when the cluster has it, instead of meeting it later. Waited for, a while
-%%%   open     its creation is in the table: who wrote an intent before this is replayed, who writes after it sees it
+%%%   known    this VM's `global' has exchanged names with the companion's, and at the first start with all nodes that are
+%%%            connected: who registers a name as soon as we are up is told `no' when the cluster has it, instead of
+%%%            meeting it later. Waited for, a while
+%%%   open     the next epoch: who wrote an intent before this is replayed, who writes after it sees it
 %%%   replay   scopes and memberships, then names; those that need a lock round of the cluster are waited for, a while
 %%%   live     the mirror has what the replay did: callers reach the companion, reads are answered
 %%%
 %%% A program of our own that ends takes this process along (rest_for_one): it begins anew beside a new one. A companion
-%%% that is managed elsewhere, or one whose connection broke, is asked again and again, with longer pauses.
+%%% that is managed elsewhere, or one whose connection broke, is asked again and again, with longer pauses; a program of
+%%% our own that stays out of reach for its start_timeout is replaced.
 %%%
 %%% reconcile/2 makes one key of the companion what the intents say. Callers ask for it when the companion was replaced
 %%% while they wrote (remora_intents), and a replay for what was not possible then.
@@ -25,7 +27,7 @@
 -define(BATCH, 16_384).              % requests of one message; the door takes 65,536
 -define(REPLAY_MS, 60_000).          % for an answer to one of them
 -define(NAMES_MS, 2_000).            % so long the start waits for lock rounds
--define(KNOWN_MS, 2_000).            % and for global
+-define(KNOWN_MS, 2_000).            % and for global, unless it is the first start: half of its time
 -define(KNOWN_PAUSE_MS, 5).          % global tells nobody when it is done: it is asked
 -define(AGAIN_MS, 1_000).            % what was not possible is tried again
 -define(PAUSE_MS, 100).              % before the first reconnection; doubles
@@ -37,8 +39,11 @@
 -record(state, {
     options :: remora_options:options(),
     node :: node() | undefined,
+    line :: pid() | undefined,
     up = false :: boolean(),
     pause = ?PAUSE_MS :: pos_integer(),
+    %% So long a program of ours may be out of reach while it runs.
+    give_up = infinity :: remora_door:deadline(),
     %% Batches whose answers are still to come.
     open = [] :: [batch()],
     %% Keys to set right when the companion is there again.
@@ -88,16 +93,18 @@ handle_cast(_Other, State) ->
     {noreply, State}.
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
-handle_info({nodedown, Node}, #state{node = Node, up = true} = State) ->
-    remora_state:lost(), % remora_port knows why, if it ended
+handle_info({'EXIT', Line, _}, #state{line = Line, up = true} = State) ->
+    remora_state:lost(), % the line said so itself, but perhaps before live/0
     _ = remora_mirror:reset(),
-    {noreply, pause(State#state{up = false, open = []})};
+    GiveUp = remora_door:deadline(maps:get(start_timeout, State#state.options)),
+    {noreply, pause(State#state{line = undefined, up = false, open = [], give_up = GiveUp})};
 handle_info(connect, #state{up = false} = State) ->
     remora_state:down(connection_lost),
     case connect(State) of
         {ok, Next} -> {noreply, Next};
         {error, Reason} ->
             remora_log:own(info, "~ts", [remora_error:format(Reason)]),
+            remora_door:left(State#state.give_up) =:= 0 andalso remora_port:replace(Reason),
             {noreply, pause(State)}
     end;
 handle_info({reconcile, Key, Hint}, State) ->
@@ -123,21 +130,13 @@ pause(#state{pause = Pause} = State) ->
 connect(#state{options = #{start_timeout := Timeout} = Options} = State) ->
     Node = node_of(Options),
     Deadline = remora_door:deadline(Timeout),
-    forget_node(Node),
     case reach(Node, Deadline, Timeout) of
-        ok ->
+        {ok, Line} ->
             case hello(Node, Deadline, Timeout) of
-                {ok, Creation} -> open(Node, Creation, Deadline, State#state{node = Node});
-                {error, _} = Error -> forget_node(Node), Error
+                {ok, Creation} -> open(Node, Creation, Deadline, State#state{node = Node, line = Line});
+                {error, _} = Error -> remora_line:stop(Line), Error
             end;
         {error, _} = Error -> Error
-    end.
-
-%% A connection that we no longer care for must not be taken for the next one.
-forget_node(Node) ->
-    true = erlang:monitor_node(Node, false),
-    receive {nodedown, Node} -> ok
-    after 0 -> ok
     end.
 
 node_of(#{binary := {managed_elsewhere, Node}}) -> Node;
@@ -145,13 +144,17 @@ node_of(#{companion := Node}) -> Node.
 
 %% net_kernel's own time limits are longer than ours may be.
 reach(Node, Deadline, Timeout) ->
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({connected, net_kernel:connect_node(Node)}) end),
+    {Self, Ref} = {self(), make_ref()},
+    {Pid, Monitor} = spawn_monitor(fun() -> Self ! {Ref, net_kernel:connect_node(Node)} end),
     receive
-        {'DOWN', Monitor, process, Pid, {connected, true}} ->
-            true = erlang:monitor_node(Node, true),
-            ok;
-        {'DOWN', Monitor, process, Pid, _} ->
-            {error, {companion, why_unreachable(Node)}}
+        {Ref, true} ->
+            true = demonitor(Monitor, [flush]),
+            remora_line:start_link(Node);
+        {Ref, _} ->
+            true = demonitor(Monitor, [flush]),
+            {error, {companion, why_unreachable(Node)}};
+        {'DOWN', Monitor, process, Pid, Reason} ->
+            {error, {companion, {lost, Node, Reason}}}
     after remora_door:left(Deadline) ->
         true = demonitor(Monitor, [flush]),
         true = exit(Pid, kill),
@@ -185,39 +188,57 @@ hello(Node, Deadline, Timeout) ->
         {error, not_running} -> {error, {companion, {no_door, Node}}}
     end.
 
-open(Node, Creation, Deadline, State) ->
+open(Node, Creation, Deadline, #state{line = Line} = State) ->
     case remora_mirror:sync(Node, remora_door:left(Deadline)) of
         ok ->
-            await_known(Node, min(Deadline, remora_door:deadline(?KNOWN_MS))),
-            remora_state:open(Node, Creation),
-            replay(Node, State);
+            await_known(Node, Deadline, State),
+            replay(remora_state:open(Node, Creation, Line), Node, State);
         {error, Reason} -> lost(Reason, State)
     end.
 
-await_known(Node, Deadline) ->
-    case takes_part(Node) andalso not lists:member(Node, gen_server:call(global_name_server, get_known, infinity)) of
-        false -> ok;
-        true ->
+%% Not hidden ones, which take no part in it; and a VM with connect_all false takes none itself.
+await_known(Node, Deadline, #state{options = #{start_timeout := Timeout}}) ->
+    Nodes = case application:get_env(kernel, connect_all) of
+                {ok, false} -> [];
+                _ -> nodes()
+            end,
+    case remora_state:was_live() of
+        true -> await_known([N || N <- Nodes, N =:= Node], min(Deadline, remora_door:deadline(?KNOWN_MS)));
+        false -> await_known(Nodes, min(Deadline, remora_door:deadline(Timeout div 2)))
+    end.
+
+await_known([], _Deadline) -> ok;
+await_known(Nodes, Deadline) ->
+    case Nodes -- gen_server:call(global_name_server, get_known, infinity) of
+        [] -> ok;
+        Unknown ->
             case remora_door:left(Deadline) of
-                0 -> remora_log:own(notice, "global does not know the companion ~ts yet", [Node]);
-                _ -> receive after ?KNOWN_PAUSE_MS -> await_known(Node, Deadline) end
+                0 -> remora_log:own(notice, "global has not exchanged names with ~0tp yet", [Unknown]);
+                _ -> receive after ?KNOWN_PAUSE_MS -> await_known(Unknown, Deadline) end
             end
     end.
 
-%% A hidden node does not, and a VM with connect_all false asks nobody in.
-takes_part(Node) ->
-    lists:member(Node, nodes()) andalso application:get_env(kernel, connect_all) =/= {ok, false}.
-
 %% It answered, and then not any more.
-lost(Reason, #state{node = Node}) ->
-    forget_node(Node),
+lost(Reason, #state{node = Node, line = Line}) ->
+    remora_line:stop(Line),
     _ = remora_mirror:reset(),
     {error, {companion, {lost, Node, Reason}}}.
 
 %% ---- replay -------------------------------------------------------------------------------------------------------------
 
-replay(Node, State) ->
-    {AtOnce, Names} = remora_replay:plan(remora_intents:all()),
+%% The one that we had, after a crash of our own or a broken connection, may still have memberships: a second join would
+%% be a second membership.
+replay(new, Node, State) -> replay_rows(remora_intents:all(), Node, State);
+replay(same, Node, State) ->
+    Rows = remora_intents:all(),
+    Questions = remora_replay:questions(Rows),
+    case ask_all(Node, batches(Questions), 0, []) of
+        {ok, _, Answered} -> replay_rows(remora_replay:missing(Rows, Answered), Node, State);
+        {error, Reason} -> lost(Reason, State)
+    end.
+
+replay_rows(Rows, Node, State) ->
+    {AtOnce, Names} = remora_replay:plan(Rows),
     Deadline = remora_door:deadline(?NAMES_MS),
     case ask_all(Node, batches(AtOnce), 0, []) of
         {ok, Version, Answered} ->
@@ -257,7 +278,7 @@ await_names([{Request, Batch} = Sent | Rest], Deadline, Version) ->
             {Last, Answered, Open} = await_names(Rest, Deadline, max(Version, Reached)),
             {Last, lists:zip(Batch, Answers) ++ Answered, Open};
         timeout -> {Version, [], [Sent | Rest]};
-        _ -> await_names(Rest, Deadline, Version) % it is gone; nodedown comes
+        _ -> await_names(Rest, Deadline, Version) % it is gone, and the line with it
     end.
 
 go_live(Version, Answered, Open, Count, #state{later = Later} = State) ->
@@ -277,7 +298,7 @@ answered(Message, Open) ->
                      case gen_server:check_response(Message, Request) of
                          no_reply -> true;
                          {reply, {Version, Answers}} when length(Answers) =:= length(Batch) ->
-                             ok = remora_mirror:await({remora_state:creation(), Version}, remora_state:call_timeout()),
+                             ok = remora_mirror:await({remora_state:epoch(), Version}, remora_state:call_timeout()),
                              settle(lists:zip(Batch, Answers)),
                              false;
                          _ -> false
@@ -285,7 +306,7 @@ answered(Message, Open) ->
                  end, Open).
 
 settle(Answered) ->
-    Rows = [{Row, remora_replay:outcome(Row, Answer, fun remora_mirror:peek/1)}
+    Rows = [{Row, remora_replay:outcome(Row, Answer)}
             || {{_Request, Rows}, Answer} <- Answered, Row <- Rows],
     lists:foreach(fun settle_row/1, Rows),
     case [Row || {Row, again} <- Rows] of
@@ -304,14 +325,15 @@ settle_row({{{name, _, Name}, Pid, _, _} = Row, {lost, Holder}}) ->
                    [Name, Pid, Holder]),
     remora_intents:forget(Row),
     remora_events:notify({name_lost, Name, Holder});
-settle_row({{{member, Scope, _, Group, Pid}, _} = Row, {refused, Reason}}) ->
+settle_row({{{member, Scope, _, Group, Pid} = Key, _}, {refused, Reason}}) ->
     remora_log:own(warning, "the companion refuses ~p as member of ~tp in the scope ~ts: ~tp",
                    [Pid, Group, Scope, Reason]),
-    remora_intents:forget(Row),
+    lists:foreach(fun remora_intents:forget/1, remora_intents:find(Key)), % its count may be another one
     remora_events:notify({membership_lost, Scope, Group, Pid});
-settle_row({{Key, _, _, _} = Row, {refused, Reason}}) ->
-    remora_log:own(warning, "the companion refuses ~tp: ~tp", [Key, Reason]),
-    remora_intents:forget(Row);
+settle_row({{{name, _, Name}, Pid, _, _} = Row, {refused, Reason}}) ->
+    remora_log:own(warning, "the companion refuses the name ~tp of ~p: ~tp", [Name, Pid, Reason]),
+    remora_intents:forget(Row),
+    remora_events:notify({name_lost, Name, none});
 settle_row({{{scope, Scope}}, {refused, Reason}}) ->
     remora_log:own(warning, "the companion does not start the scope ~ts: ~tp", [Scope, Reason]).
 

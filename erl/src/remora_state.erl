@@ -7,21 +7,21 @@
 %%%   up        1 while a companion answers, the mirror has all that it has, and the intents are replayed; 0 when not;
 %%%             2 when not, and it is not yet told why
 %%%   version   how far the mirror is (remora_door:write/2 compares it with the version of an answer)
-%%%   creation  of the companion: another number is another incarnation
+%%%   epoch     one more each time that a companion, or the connection to it, is a new one
 %%%
-%%% The order of a start, which the races of remora_intents lean on: open/2 sets the creation, then the intents are
+%%% The order of a start, which the races of remora_intents lean on: open/3 makes the next epoch, then the intents are
 %%% replayed, then live/0. Callers reach the companion only between live/0 and down/1.
 %%%
 %%% The tables belong to the supervisor: they outlive each of its children.
 %%% @private
 -module(remora_state).
 
--export([create/1, open/2, live/0, lost/0, down/1, was_live/0]).
--export([is_up/0, companion/0, call_timeout/0, creation/0, version/0, set_version/1]).
+-export([create/1, open/3, live/0, lost/0, down/1, was_live/0]).
+-export([is_up/0, companion/0, line/0, call_timeout/0, epoch/0, version/0, set_version/1]).
 
 -define(UP, 1).
 -define(VERSION, 2).
--define(CREATION, 3).
+-define(EPOCH, 3).
 
 -define(DOWN, 0).
 -define(LIVE, 1).
@@ -35,7 +35,7 @@
 -spec create(CallTimeout :: timeout()) -> ok.
 create(CallTimeout) ->
     Read = [public, named_table, {read_concurrency, true}],
-    remora_info = ets:new(remora_info, [set | Read]),           % {companion, Node}, {call_timeout, Ms}
+    remora_info = ets:new(remora_info, [set | Read]),           % rows of what is said below
     remora_names = ets:new(remora_names, [set | Read]),         % {Name, Pid}
     remora_groups = ets:new(remora_groups, [set | Read]),       % {{Scope, Group}, [Pid]}
     remora_scopes = ets:new(remora_scopes, [set | Read]),       % {Scope}
@@ -48,11 +48,17 @@ create(CallTimeout) ->
         Numbers -> atomics:put(Numbers, ?UP, ?DOWN)
     end.
 
-%% @doc A companion answers; it is not yet for everybody.
--spec open(node(), non_neg_integer()) -> ok.
-open(Node, Creation) ->
-    true = ets:insert(remora_info, {companion, Node}),
-    atomics:put(numbers(), ?CREATION, Creation).
+%% @doc A companion answers; it is not yet for everybody. `same': it is the one that we had, and may still have what it
+%% was told.
+-spec open(node(), Creation :: non_neg_integer(), Line :: pid()) -> new | same.
+open(Node, Creation, Line) ->
+    Same = info(incarnation, none) =:= {Node, Creation},
+    true = ets:insert(remora_info, [{companion, Node, Line}, {incarnation, {Node, Creation}}]),
+    ok = atomics:add(numbers(), ?EPOCH, 1),
+    case Same of
+        true -> same;
+        false -> new
+    end.
 
 %% @doc From here on callers reach it, and reads are answered.
 -spec live() -> ok.
@@ -100,11 +106,20 @@ companion() ->
         false -> undefined
     end.
 
+%% @doc The same with its remora_line.
+-spec line() -> {node(), Line :: pid()} | undefined.
+line() ->
+    try is_up() andalso ets:lookup(remora_info, companion) of
+        [{_, Node, Line}] -> {Node, Line};
+        _ -> undefined
+    catch error:badarg -> undefined
+    end.
+
 -spec call_timeout() -> timeout().
 call_timeout() -> info(call_timeout, 5_000).
 
--spec creation() -> non_neg_integer().
-creation() -> number(?CREATION).
+-spec epoch() -> non_neg_integer().
+epoch() -> number(?EPOCH).
 
 -spec version() -> non_neg_integer().
 version() -> number(?VERSION).

@@ -26,6 +26,7 @@
                      | remora_binary:problem()
                      | {companion, {usage | name_taken | no_epmd | address_in_use | bad_address, Text :: binary()}}
                      | {companion, {exit_status, non_neg_integer(), LastText :: binary()}}
+                     | {companion, {not_started, term()}}
                      | {companion, {timeout, Ms :: pos_integer()}}
                      | {companion, {cookie_mismatch | unreachable | no_door, node()}}
                      | {companion, {protocol, Found :: term(), Wanted :: pos_integer()}}
@@ -54,7 +55,21 @@ start_children(Sup, []) -> {ok, Sup};
 start_children(Sup, [Child | Children]) ->
     case supervisor:start_child(Sup, Child) of
         {ok, _} -> start_children(Sup, Children);
-        {error, Reason} -> end_sup(Sup), {error, reason(Reason)}
+        {error, Reason} ->
+            case reason(Reason) of
+                {already_started, Old} -> start_after(Old, Sup, [Child | Children]);
+                Why -> end_sup(Sup), {error, Why}
+            end
+    end.
+
+%% A supervisor that was killed leaves children behind that are still on their way out.
+start_after(Old, Sup, Children) ->
+    Monitor = monitor(process, Old),
+    receive {'DOWN', Monitor, process, Old, _} -> start_children(Sup, Children)
+    after ?STOP_MS ->
+        demonitor(Monitor, [flush]),
+        end_sup(Sup),
+        {error, {already_started, Old}}
     end.
 
 %% supervisor adds the child's specification to what is no error of ours.

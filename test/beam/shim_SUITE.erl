@@ -1,7 +1,7 @@
 %% shim_SUITE: the companion of a VM from its start to its end: who is started in which order, every way in which a start
 %% fails and what is said of it, the program's log in the VM's, and who takes whom along.
 -module(shim_SUITE).
--define(NO_NUT, true).
+-define(OWN_TESTCASE, true).
 -include("suite.hrl").
 
 cases() ->
@@ -10,9 +10,13 @@ cases() ->
      address_in_use, usage, ends_before_ready, managed_elsewhere, cookie_mismatch, no_companion_there,
      cookie_is_hidden, cookie_file, versions_agree,
      log_lines, long_and_broken_lines, json_of_lines,
-     killed_and_back, restarts_are_limited, vm_death, vm_stop, frozen].
+     killed_and_back, restarts_are_limited, vm_death, vm_stop, frozen, frozen_and_full, out_of_reach].
 
 peers() -> [shim_ct:peer_opts(?MODULE), shim_ct:peer_opts(?MODULE)].
+
+%% What a case that failed has left is no other's business.
+init_per_testcase(_, Config) -> Config.
+end_per_testcase(_, Config) -> [shim_ct:stop(Peer) || Peer <- remora_ct:peers(Config)], ok.
 
 vm(Config) -> peer(1, Config).
 
@@ -94,25 +98,29 @@ wrong_options(Config) ->
          says({option, Key, Value}, "start option")
      end || {Key, Value} <- [{companion, <<"a@b@c">>}, {companion, <<>>}, {companion, 1}, {binary, somewhere},
                              {binary, {at, <<>>}}, {cookie_file, 5}, {visibility, shy}, {pg_scopes, [<<"pg">>]},
-                             {log_level, loud}, {args, [1.5]}, {start_timeout, 0}, {call_timeout, infinity},
+                             {companion, binary:copy(<<"x">>, 250)}, {binary, {managed_elsewhere, <<"a@">>}}, {log_level, loud}, {args, [1.5]}, {start_timeout, 0}, {call_timeout, infinity},
                              {max_new_atoms, -1}, {restart_intensity, 5}, {no_such_option, true}]].
 
 %% A name that is free again at once, and settings that stay.
 starts_again(Config) ->
     Vm = vm(Config),
     ok = rcall(Vm, remora_settings, set_max_message_size, [12_345]),
+    Init = rcall(Vm, erlang, whereis, [init]),
     [begin
          {ok, _} = shim_ct:start(Vm),
-         ok = rcall(Vm, remora_registry, register, [again, rcall(Vm, erlang, whereis, [init])]),
+         %% The cluster keeps the name of a process that lives.
+         Expected = case N of 1 -> ok; _ -> {error, already_named} end,
+         ?assertEqual(Expected, rcall(Vm, remora_registry, register, [again, Init])),
+         ?assertEqual({ok, Init}, rcall(Vm, remora_registry, whereis, [again])),
          Program = #{os_pid => shim_ct:os_pid(Vm)},
          ok = shim_ct:stop(Vm),
          ?assertNot(remora_ct:alive(Program)),
          ?assertEqual({error, not_running}, rcall(Vm, remora_registry, whereis, [again])),
          ?assertEqual({error, not_running}, shim_ct:stop(Vm))
-     end || _ <- lists:seq(1, 5)],
+     end || N <- lists:seq(1, 5)],
     ?assertEqual(12_345, rcall(Vm, remora_settings, max_message_size, [])),
     ok = rcall(Vm, remora_settings, set_max_message_size, [10 * 1024 * 1024]),
-    ?assertEqual(true, rcall(Vm, global, unregister_name, [again]) =:= ok).
+    _ = rcall(Vm, global, unregister_name, [again]).
 
 in_a_supervisor(Config) ->
     Vm = vm(Config),
@@ -301,7 +309,7 @@ cookie_file(Config) ->
 %% The application, the program, and what the application takes for the right program.
 versions_agree(_) ->
     {ok, Found} = remora_binary:version(os:getenv("REMORA_BIN")),
-    {ok, [{application, remora, Keys}]} = file:consult(filename:join([top(), "erl", "src", "remora.app.src"])),
+    {ok, [{application, remora, Keys}]} = file:consult(filename:join([top(), "erl", "remora.app.src"])),
     ?assertEqual(Found, remora_binary:wanted()),
     ?assertEqual(binary_to_list(Found), proplists:get_value(vsn, Keys)),
     ?assert(remora_binary:is_wanted(<<"0.1.7">>)),
@@ -470,6 +478,48 @@ frozen(Config) ->
         after remora_ct:thaw(Companion)
         end,
         wait_until(fun() -> {ok, node(Pid)} =:= rcall(Vm, remora_rpc, call, [node(Pid), erlang, node, []]) end, 5_000)
+    end).
+
+%% The same where the connection to it is full: to send would suspend a process until it reads again, or is lost.
+frozen_and_full(Config) ->
+    Vm = vm(Config),
+    shim_ct:with(Vm, #{call_timeout => 500}, fun() ->
+        Companion = #{os_pid => shim_ct:os_pid(Vm)},
+        {Listener, ok} = rcall(Vm, shimnode, hear, [fun() -> ok end]),
+        ok = rcall(Vm, remora_groups, join, [full, Listener]),
+        remora_ct:freeze(Companion),
+        try
+            {Ms, Results} = elapsed(fun() -> run(Vm, fun() ->
+                Large = binary:copy(<<"x">>, 1_000_000),
+                Asked = [shimnode:in_background(fun() -> remora_groups:broadcast(full, Large) end) || _ <- lists:seq(1, 30)],
+                [shimnode:result(Pid) || Pid <- Asked]
+                    ++ remora_rpc:multicall([node(), node()], erlang, node, [], 500)
+                    ++ [remora_rpc:cast(node(), erlang, node, []), remora_registry:register(full, Listener)]
+            end) end),
+            ?assertEqual([{error, timeout}], lists:usort(Results)),
+            ?assert(Ms < 4_000)
+        after remora_ct:thaw(Companion)
+        end,
+        wait_until(fun() -> {ok, node(Listener)} =:= rcall(Vm, remora_rpc, call, [node(Listener), erlang, node, []]) end, 10_000)
+    end).
+
+%% A program of ours that runs, and answers nobody for its start_timeout, is replaced.
+out_of_reach(Config) ->
+    Vm = vm(Config),
+    shim_ct:with(Vm, #{start_timeout => 1_500}, fun() ->
+        Former = #{os_pid => shim_ct:os_pid(Vm)},
+        {Listener, {ok, _}} = rcall(Vm, shimnode, hear, [fun remora_events:subscribe/0]),
+        {ok, Companion} = rcall(Vm, remora_cluster, companion, []),
+        Pid = hd(rcall(Vm, shimnode, spawn_idle, [1])),
+        ok = rcall(Vm, remora_groups, join, [stays, Pid]),
+        remora_ct:freeze(Former),
+        true = rcall(Vm, erlang, disconnect_node, [Companion]),
+        wait_until(fun() -> not remora_ct:alive(Former) end, 30_000),
+        wait_until(fun() -> rcall(Vm, remora_state, is_up, []) end, 10_000),
+        ?assertEqual({ok, [Pid]}, rcall(Vm, remora_groups, members, [stays])),
+        ?assertEqual([{companion_down, connection_lost}, companion_up],
+                     [E || {remora_event, _, E} <- rcall(Vm, shimnode, heard, [Listener]),
+                           E =:= companion_up orelse element(1, E) =:= companion_down])
     end).
 
 %% ---- helpers -----------------------------------------------------------------------------------------------------------

@@ -9,9 +9,8 @@
 %% Options of a peer that has the package: its modules, and those of a suite.
 peer_opts(Suite) -> #{modules => [Suite, ?MODULE, shimnode | modules()]}.
 
-%% Compiled beside this one.
 modules() ->
-    Here = filename:dirname(code:which(?MODULE)),
+    Here = filename:dirname(code:which(remora_sup)),
     [list_to_atom(filename:basename(File, ".beam"))
      || File <- filelib:wildcard("remora*.beam", Here), File =/= "remora_ct.beam"].
 

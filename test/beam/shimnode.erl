@@ -3,7 +3,7 @@
 -module(shimnode).
 -behaviour(gen_server).
 
--export([start/1, stop/0, spawn_idle/1, kill/1, hear/1, heard/1, clear/1]).
+-export([start/1, stop/0, spawn_idle/1, kill/1, hear/1, heard/1, clear/1, forget/0, in_background/1, result/1, idle/0]).
 -export([catch_logs/0, logs/0, release_logs/0, log/2]).
 -export([load/2, load_result/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
@@ -33,7 +33,25 @@ stop() -> remora:stop().
 
 %% ---- processes ------------------------------------------------------------------------------------------------------
 
-spawn_idle(Count) -> [spawn(fun() -> receive stop -> ok end end) || _ <- lists:seq(1, Count)].
+spawn_idle(Count) -> [spawn(?MODULE, idle, []) || _ <- lists:seq(1, Count)].
+idle() -> receive stop -> ok end.
+
+%% All that spawn_idle/1 and hear/1 have started.
+forget() ->
+    kill([Pid || Pid <- processes(), {_, Call} <- [process_info(Pid, initial_call)],
+                 {_, {dictionary, Dictionary}} <- [{Call, process_info(Pid, dictionary)}],
+                 Call =:= {?MODULE, idle, 0} orelse proplists:get_value('$initial_call', Dictionary) =:= {?MODULE, init, 1}]).
+
+%% Runs Fun in a process whose result is asked for later.
+in_background(Fun) -> spawn(fun() -> Result = Fun(), receive {result, From, Ref} -> From ! {Ref, Result} end end).
+
+result(Pid) ->
+    Ref = monitor(process, Pid),
+    Pid ! {result, self(), Ref},
+    receive
+        {Ref, Result} -> demonitor(Ref, [flush]), Result;
+        {'DOWN', Ref, process, Pid, Reason} -> {died, Reason}
+    end.
 
 kill(Pids) ->
     Monitors = [monitor(process, Pid) || Pid <- Pids],
@@ -54,6 +72,7 @@ init([]) -> {ok, []}.
 handle_call({run, Fun}, _From, Heard) -> {reply, Fun(), Heard};
 handle_call(heard, _From, Heard) -> {reply, lists:reverse(Heard), Heard};
 handle_call(clear, _From, _) -> {reply, ok, []};
+handle_call({exit, Reason}, _From, _) -> exit(Reason);
 handle_call(Request, _From, Heard) -> {reply, {answer, Request}, Heard}.
 handle_cast(Message, Heard) -> {noreply, [Message | Heard]}.
 handle_info(Message, Heard) -> {noreply, [Message | Heard]}.

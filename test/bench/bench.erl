@@ -12,6 +12,7 @@
 %%   payload_*     binaries echoed by gen_server:call, MiB of payload there and back per second
 %%   lookup        names found per second by native code, among 10,000 (lookup.cpp)
 %%   register_*, join_cluster, group_*   said in cluster.erl
+%%   mirror_*, shim_*, replay            said in shim.erl
 %%   ready         from starting the program to its ready line, milliseconds
 %%   rss           resident memory of a program that is ready, has one peer and does nothing, MB
 %%
@@ -44,6 +45,11 @@ measures() ->
      {group_join, "us", {cluster, group_join}, [join, gen_call]},
      {group_sync, "ms", {cluster, group_sync}, [remora, beam]},
      {lookup, "M/s", lookup, [native]},
+     {mirror_whereis, "ns", {shim, mirror_whereis}, [remora, beam]},
+     {mirror_members, "ns", {shim, mirror_members}, [remora, beam]},
+     {shim_rpc, "us", {shim, shim_rpc}, [remora, beam]},
+     {shim_rpc_many, "calls/s", {shim, shim_rpc_many}, [remora, beam]},
+     {replay, "ms", {shim, replay}, [remora]},
      {ready, "ms", ready, [remora_program]},
      {rss, "MB", rss, [remora_program]}].
 
@@ -66,6 +72,11 @@ demands() ->
      {group_join, join, gen_call, at_most, 2.0},
      {group_sync, remora, beam, at_most, 1.2},
      {lookup, native, none, at_least, 5},
+     {mirror_whereis, remora, beam, at_most, 2.0},
+     {mirror_members, remora, beam, at_most, 2.0},
+     {shim_rpc, remora, beam, at_most, 2.2},
+     {shim_rpc_many, remora, beam, at_least, 0.7},
+     {replay, remora, none, at_most, 2_000},
      {ready, remora_program, none, at_most, 50},
      {rss, remora_program, none, at_most, 12}].
 
@@ -74,16 +85,12 @@ main() ->
     Dir = os:getenv("BENCH_DIR"),
     Epmd = remora_ct:start_epmd(Dir),
     Opts = #{epmd_port => maps:get(port, Epmd), cookie => "bench", dir => Dir, modules => [bench]},
-    Client = remora_ct:start_peer(Opts#{name => client}),
-    Targets = targets(Opts),
-    [remora_ct:connect(Client, Target)
-     || {Name, Target} <- Targets, not lists:member(Name, [raw_ei, raw_ei_for_driver, remora_program])],
-    warm_up(Client, Targets),
-    Single = lists:append([run(Run, Runs, Client, Targets) || Run <- lists:seq(1, Runs)]),
-    [remora_ct:stop(Target) || {Name, Target} <- Targets, Name =/= remora_program],
-    remora_ct:stop(Client),
     ClusterRuns = list_to_integer(os:getenv("BENCH_CLUSTER_RUNS", "5")),
-    Values = Single ++ run_clusters(ClusterRuns, Opts#{modules => [bench, cluster]}),
+    Values = case os:getenv("BENCH_ONLY") of
+                 "shim" -> run_shims(ClusterRuns, Opts);
+                 _ -> run_single(Runs, Opts) ++ run_clusters(ClusterRuns, Opts#{modules => [bench, cluster]})
+                          ++ run_shims(ClusterRuns, Opts)
+             end,
     remora_ct:stop(Epmd),
     Medians = medians(Values),
     Judged = [judge(Demand, Medians) || Demand <- demands()],
@@ -131,11 +138,22 @@ warm_up(Client, Targets) ->
 
 %% ---- runs ----------------------------------------------------------------------------------------------
 
+run_single(Runs, Opts) ->
+    Client = remora_ct:start_peer(Opts#{name => client}),
+    Targets = targets(Opts),
+    [remora_ct:connect(Client, Target)
+     || {Name, Target} <- Targets, not lists:member(Name, [raw_ei, raw_ei_for_driver, remora_program])],
+    warm_up(Client, Targets),
+    Values = lists:append([run(Run, Runs, Client, Targets) || Run <- lists:seq(1, Runs)]),
+    [remora_ct:stop(Target) || {Name, Target} <- Targets, Name =/= remora_program],
+    remora_ct:stop(Client),
+    Values.
+
 %% [{Measure, Target, Value}] of one run.
 run(Run, Runs, Client, Targets) ->
     io:format("run ~b of ~b~n", [Run, Runs]),
     [{Measure, Target, value(How, Client, Targets, Target)}
-     || {Measure, _, How, Of} <- measures(), not of_cluster(How), Target <- rotate(Run, Of),
+     || {Measure, _, How, Of} <- measures(), not of_cluster(How), not of_shim(How), Target <- rotate(Run, Of),
         lists:keymember(Target, 1, Targets)].
 
 run_clusters(0, _) -> [];
@@ -145,10 +163,25 @@ run_clusters(Runs, Opts) ->
     cluster:stop(Cluster),
     Values.
 
+run_shims(0, _) -> [];
+run_shims(Runs, Opts) ->
+    Shim = shim:start(Opts),
+    Values = lists:append([run_shim(Run, Runs, Shim) || Run <- lists:seq(1, Runs)]),
+    shim:stop(Shim),
+    Values.
+
+run_shim(Run, Runs, Shim) ->
+    io:format("package, run ~b of ~b~n", [Run, Runs]),
+    [{Measure, Target, shim:Function(Target, Shim)}
+     || {Measure, _, {shim, Function}, Of} <- measures(), Target <- rotate(Run, Of)].
+
 run_cluster(Run, Runs, Cluster) ->
     io:format("cluster, run ~b of ~b~n", [Run, Runs]),
     [{Measure, Target, cluster_value(How, Target, Cluster)}
      || {Measure, _, How, Of} <- measures(), of_cluster(How), Target <- rotate(Run, Of)].
+
+of_shim({shim, _}) -> true;
+of_shim(_) -> false.
 
 of_cluster({cluster, _}) -> true;
 of_cluster(How) -> How =:= lookup.

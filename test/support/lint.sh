@@ -1,8 +1,8 @@
 #!/bin/sh
 # lint.sh: what the compilers do not say. clang-format on every C++ file, clang-tidy on cnode/, shellcheck on the
-# scripts, dialyzer on the Erlang of test/. Ends with `N passed, N failed`; each failure shows what was found.
+# scripts, dialyzer on the Erlang of test/ and erl/. Ends with `N passed, N failed`; each failure shows what was found.
 #
-#   LINT="format tidy shell erlang"   only these        LINT_FILES="cnode/io/*.cpp"   clang-tidy on these only
+#   LINT="format tidy shell erlang shim"   only these        LINT_FILES="cnode/io/*.cpp"   clang-tidy on these only
 #
 # clang-tidy reads the commands of the Release build; g++'s own warning flags are taken out of them, so that the rest of
 # an unknown flag's noise never hides a finding. A file that was clean is not read again until it, or a header of
@@ -18,7 +18,7 @@ failed=0
 check() { # NAME COMMAND...
   name=$1
   shift
-  case " ${LINT:-format tidy shell erlang} " in *" $name "*) ;; *) return ;; esac
+  case " ${LINT:-format tidy shell erlang shim} " in *" $name "*) ;; *) return ;; esac
   if "$@" >"$work/$name.log" 2>&1; then
     echo "$name ok"
     passed=$((passed + 1))
@@ -59,12 +59,23 @@ erlang() {
   rm -f "$beams"/*.beam
   erlc -Werror +debug_info -I test/beam -o "$beams" test/beam/*.erl test/bench/*.erl test/support/*.erl || return 1
   [ -s "$plt" ] || dialyzer --build_plt --output_plt "$plt" --apps erts kernel stdlib common_test crypto || return 1
+  erlc -Werror +debug_info +warn_missing_spec -o "$beams" erl/src/*.erl erl/erlang/*.erl || return 1
   dialyzer --plt "$plt" -Wno_return -Wno_improper_lists "$beams"/*.beam
+}
+
+# What users get is checked harder, and on its own: what it calls is in OTP or in itself.
+shim() {
+  beams=$work/shim
+  mkdir -p "$beams"
+  rm -f "$beams"/*.beam
+  erlc -Werror +debug_info +warn_missing_spec -o "$beams" erl/src/*.erl erl/erlang/*.erl || return 1
+  dialyzer --plt "$work/otp.plt" -Wunmatched_returns -Werror_handling -Wunknown "$beams"/*.beam
 }
 
 check format format
 check shell shell
 check erlang erlang
+check shim shim
 check tidy tidy
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

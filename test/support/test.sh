@@ -56,6 +56,7 @@ part asan-sim build/asan/test/sim --runs 150 --seed 10000 --keep-going
 part fuzz-corpus replay
 part install test/support/install.sh
 part readme test/support/readme.sh
+part examples test/support/examples.sh
 part otp27 test/support/otp27.sh build/otp27
 part gleam test/gleam/run.sh
 part beam test/beam/run.sh

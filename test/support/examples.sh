@@ -1,0 +1,56 @@
+#!/bin/sh
+# examples.sh: runs the examples of erl/examples that need no Gleam, and compares what they print. They use the package as
+# rebar3 compiles it. Ends with `N passed, N failed`.
+set -u
+root=$(cd "$(dirname "$0")/../.." && pwd)
+dir=$(mktemp -d)
+passed=0
+failed=0
+
+# An epmd of our own, so that neither the machine's nor anybody's nodes are met.
+port=$(erl -noinput -eval '{ok, L} = gen_tcp:listen(0, []), {ok, P} = inet:port(L), io:format("~b", [P]), halt().')
+export ERL_EPMD_PORT="$port"
+epmd -port "$port" -relaxed_command_check >/dev/null 2>&1 &
+epmd=$!
+
+clean_up() {
+  trap - EXIT INT TERM
+  kill "$epmd" 2>/dev/null
+  rm -rf "$dir"
+}
+trap clean_up EXIT
+trap 'clean_up; exit 130' INT TERM
+
+# prints EXAMPLE: the expected lines are on standard input.
+prints() {
+  cat >"$dir/expected"
+  if timeout 120 "$root/erl/examples/$1/run.sh" >"$dir/found" 2>"$dir/errors" && diff "$dir/expected" "$dir/found" >"$dir/diff"; then
+    echo "$1 ok"
+    passed=$((passed + 1))
+  else
+    echo "FAILED  $1"
+    sed 's/^/        /' "$dir/diff" "$dir/errors"
+    failed=$((failed + 1))
+  fi
+}
+
+prints erlang <<'END'
+nodes: [first,first_remora,second]
+who counts: first
+add 2: {ok,2}
+add 3: {ok,5}
+the first node has ended; who counts: second
+add 10: {ok,15}
+END
+
+prints elixir <<'END'
+Counter.add(2) is 42
+a second one is refused
+a plain node, by global, adds 100: 142
+it has an OTP release: true
+the counter was sent {:hello, "all"}
+Counter.add(0) is 142
+END
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
