@@ -55,7 +55,7 @@ pub type IpAddress {
 ///
 /// let assert Error(dns.QueryFormatError) = dns.lookup("", within: 200)
 /// ```
-@external(erlang, "remora_ffi", "dns_lookup")
+@external(erlang, "remora_lookup", "dns_lookup")
 pub fn lookup(
   hostname: String,
   within milliseconds: Int,
@@ -123,5 +123,5 @@ pub fn describe_lookup_error(error: LookupError) -> String {
   }
 }
 
-@external(erlang, "remora_ffi", "format_ip_v6")
+@external(erlang, "remora_lookup", "format_ip_v6")
 fn format_ip_v6(parts: List(Int)) -> String
