@@ -18,10 +18,10 @@ import gleam/string
 
 /// Why there are no addresses.
 pub type LookupError {
-  /// The name server did not understand the question.
+  /// The name server's answer could not be understood.
   FormatError
   /// The host's name cannot be asked for: it is empty, or a part of it has
-  /// more than 63 bytes.
+  /// more than 63 bytes; or the name server did not understand the question.
   QueryFormatError
   /// The name server has a problem of its own. Ask again later.
   ServerFailure
@@ -55,7 +55,7 @@ pub type IpAddress {
 ///
 /// let assert Error(dns.QueryFormatError) = dns.lookup("", within: 200)
 /// ```
-@external(erlang, "remora_ffi", "dns_lookup")
+@external(erlang, "remora_lookup", "dns_lookup")
 pub fn lookup(
   hostname: String,
   within milliseconds: Int,
@@ -110,7 +110,7 @@ pub fn format_ip_address(address: IpAddress) -> String {
 /// ```
 pub fn describe_lookup_error(error: LookupError) -> String {
   case error {
-    FormatError -> "the name server did not understand the question"
+    FormatError -> "the name server's answer could not be understood"
     QueryFormatError -> "the host's name cannot be asked for; see its spelling"
     ServerFailure -> "the name server has a problem; ask again later"
     NoSuchDomain -> "there is no such name, or it has no addresses"
@@ -123,5 +123,5 @@ pub fn describe_lookup_error(error: LookupError) -> String {
   }
 }
 
-@external(erlang, "remora_ffi", "format_ip_v6")
+@external(erlang, "remora_lookup", "format_ip_v6")
 fn format_ip_v6(parts: List(Int)) -> String

@@ -38,7 +38,7 @@ pub type EpmdError {
 /// let assert Error(epmd.UnknownHost("no host")) =
 ///   epmd.names("no host", within: 1000)
 /// ```
-@external(erlang, "remora_ffi", "epmd_names")
+@external(erlang, "remora_lookup", "epmd_names")
 pub fn names(
   host: String,
   within milliseconds: Int,

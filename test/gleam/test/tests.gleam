@@ -88,12 +88,13 @@ pub fn with_log(
   run: fn() -> a,
 ) -> List(#(String, String, List(#(String, String))))
 
-/// Runs in a VM that is no node.
+/// Runs in a VM that is no node, and looks for its epmd at this port.
 @external(erlang, "tests_ffi", "in_plain_vm")
-pub fn in_plain_vm(run: fn() -> a) -> a
+pub fn in_plain_vm(epmd_port: Int, run: fn() -> a) -> a
 
+/// Where the tests' own epmd is.
 @external(erlang, "tests_ffi", "epmd_port")
-pub fn set_epmd_port(port: Int) -> Nil
+pub fn epmd_port() -> Int
 
 /// The port of a server that answers one connection with these bytes, or never.
 @external(erlang, "tests_ffi", "listen_once")

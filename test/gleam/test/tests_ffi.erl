@@ -3,7 +3,7 @@
 -export([unique/1, atom_count/0, identity/1, eventually/2, on_other/1, together/0, elapsed/1, pid_text/1,
          register_global/2, whereis_global/1, unregister_global/1, pg_join/2, pg_members/1, send_raw/2, exit_pid/2,
          collector/0, collected/1, counter/0, kill_companion/0, companion_pid/0, os_process_is_there/1,
-         with_log/1, listen_once/1, in_plain_vm/1, epmd_port/1, with_dns/2, raise/1, process_count/0]).
+         with_log/1, listen_once/1, in_plain_vm/2, epmd_port/0, with_dns/2, raise/1, process_count/0]).
 
 -define(OTHER, 'other@127.0.0.1').
 
@@ -119,10 +119,11 @@ kill_companion() ->
 
 os_process_is_there(OsPid) -> filelib:is_dir("/proc/" ++ integer_to_list(OsPid)).
 
-%% A VM that is no node, with our code: what Fun gives there.
-in_plain_vm(Fun) ->
+%% A VM that is no node, with our code, whose epmd is at this port: what Fun gives there.
+in_plain_vm(EpmdPort, Fun) ->
     Dir = filename:dirname(code:which(?MODULE)),
-    {ok, Peer, _} = peer:start(#{connection => standard_io, wait_boot => 30_000, args => ["-pa", Dir]}),
+    {ok, Peer, _} = peer:start(#{connection => standard_io, wait_boot => 30_000, args => ["-pa", Dir],
+                                 env => [{"ERL_EPMD_PORT", integer_to_list(EpmdPort)}]}),
     try peer:call(Peer, erlang, apply, [Fun, []], 30_000)
     after peer:stop(Peer)
     end.
@@ -150,8 +151,8 @@ lines() ->
 
 %% ---- epmd and dns --------------------------------------------------------------------------------------------------------
 
-%% While Fun runs, epmd is asked at this port.
-epmd_port(Port) -> os:putenv("ERL_EPMD_PORT", integer_to_list(Port)), nil.
+%% That of the tests.
+epmd_port() -> list_to_integer(os:getenv("ERL_EPMD_PORT")).
 
 %% A server for one connection that answers so: {some, Bytes} and closes, or none and stays silent. Its port.
 listen_once(Answer) ->
@@ -177,11 +178,12 @@ with_dns(Zone, Fun) ->
     Server = spawn_link(fun() -> receive start -> serve_dns(Socket, Zone) end end),
     ok = gen_udp:controlling_process(Socket, Server),
     Server ! start,
-    Before = inet_db:res_option(nameservers),
+    Before = inet_db:res_option(resolv_conf),
+    ok = inet_db:res_option(resolv_conf, ""), % else it is read again now and then
     ok = inet_db:res_option(nameservers, [{{127, 0, 0, 1}, Port}]),
     try Fun()
     after
-        ok = inet_db:res_option(nameservers, Before),
+        ok = inet_db:res_option(resolv_conf, Before),
         unlink(Server),
         exit(Server, kill)
     end.
@@ -190,10 +192,10 @@ serve_dns(Socket, Zone) ->
     {ok, {Address, Port, Bytes}} = gen_udp:recv(Socket, 0),
     {ok, Question} = inet_dns:decode(Bytes),
     [Query] = inet_dns:msg(Question, qdlist),
-    Name = inet_dns:dns_query(Query, domain),
+    Name = inet_dns:dns_query(Query, domain), % its case is by chance (RFC 5452)
     Type = inet_dns:dns_query(Query, type),
-    case lists:keyfind({list_to_binary(Name), Type}, 1, [{{N, T}, A} || {N, T, A} <- Zone]) of
-        {_, silent} -> ok;
+    case lists:keyfind({list_to_binary(string:lowercase(Name)), Type}, 1, [{{N, T}, A} || {N, T, A} <- Zone]) of
+        {_, <<"silent">>} -> ok;
         {_, Addresses} when is_list(Addresses) -> answer(Socket, Address, Port, Question, Name, Type, 0, Addresses);
         {_, Code} -> answer(Socket, Address, Port, Question, Name, Type, Code, []);
         false -> answer(Socket, Address, Port, Question, Name, Type, 3, [])
