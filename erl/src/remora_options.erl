@@ -15,8 +15,8 @@
 %%% <li>`restart_intensity': `{Restarts, Seconds}' of the supervisor, `{5, 10}'.</li>
 %%% </ul>
 %%%
-%%% What both nodes must have alike is taken from this VM: net_ticktime, prevent_overlapping_partitions, and the address
-%%% that the distribution listens on.
+%%% What both nodes must have alike is taken from this VM, unless `args' say it: net_ticktime,
+%%% prevent_overlapping_partitions, and the address that the distribution listens on.
 -module(remora_options).
 
 -export([check/1, arguments/1, wants_cookie/1]).
@@ -130,33 +130,35 @@ full(Name) ->
 
 %% @doc Of `remora run'. Nothing of it is secret.
 -spec arguments(options()) -> [string() | binary()].
-arguments(#{companion := Node, visibility := Visibility, pg_scopes := Scopes, log_level := Level, args := Args} = Options) ->
+arguments(#{companion := Node, visibility := Visibility, pg_scopes := Scopes, log_level := Level} = Options) ->
+    Args = [unicode:characters_to_binary(Arg) || Arg <- maps:get(args, Options)],
     ["run", "--name", atom_to_binary(Node), "--lifeline", "stdin", "--log-format", "json",
      "--log-level", atom_to_list(Level)]
         ++ ["--hidden" || Visibility =:= hidden]
         ++ lists:append([["--pg-scope", atom_to_binary(Scope)] || Scope <- Scopes])
         ++ ["--cookie-file", maps:get(cookie_file, Options, "-")]
         ++ lists:append([["--config", Path] || {ok, Path} <- [maps:find(config, Options)]])
-        ++ like_this_vm()
-        ++ [unicode:characters_to_binary(Arg) || Arg <- Args].
+        ++ lists:append([Pair || [Flag, _] = Pair <- like_this_vm(), not lists:member(list_to_binary(Flag), Args)])
+        ++ Args.
 
 %% @doc Does the program read the cookie from its standard input?
 -spec wants_cookie(options()) -> boolean().
 wants_cookie(Options) -> not maps:is_key(cookie_file, Options).
 
+%% Unless args say otherwise.
 like_this_vm() -> tick_time() ++ partitions() ++ interface().
 
 tick_time() ->
     case net_kernel:get_net_ticktime() of
         60 -> []; % the default of both
-        Seconds when is_integer(Seconds) -> ["--net-ticktime", integer_to_list(Seconds)];
-        {ongoing_change_to, Seconds} -> ["--net-ticktime", integer_to_list(Seconds)];
+        Seconds when is_integer(Seconds) -> [["--net-ticktime", integer_to_list(Seconds)]];
+        {ongoing_change_to, Seconds} -> [["--net-ticktime", integer_to_list(Seconds)]];
         ignored -> []
     end.
 
 partitions() ->
     case application:get_env(kernel, prevent_overlapping_partitions) of
-        {ok, false} -> ["--prevent-overlapping-partitions", "false"];
+        {ok, false} -> [["--prevent-overlapping-partitions", "false"]];
         _ -> []
     end.
 
@@ -165,7 +167,7 @@ interface() ->
         {ok, Address} when is_tuple(Address) ->
             case inet:ntoa(Address) of
                 {error, einval} -> [];
-                Text -> ["--listen", Text]
+                Text -> [["--listen", Text]]
             end;
         _ -> []
     end.

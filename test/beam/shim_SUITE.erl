@@ -77,6 +77,9 @@ options_reach_the_program(Config) ->
     %% What both nodes must have alike.
     Slow = remora_ct:start_peer(maps:merge((remora_ct:opts(Config))#{name => remora_ct:unique("slow"), ticktime => 17,
         otp_args => ["-kernel", "prevent_overlapping_partitions", "false"]}, shim_ct:peer_opts(?MODULE))),
+    {ok, _} = shim_ct:start(Slow, #{companion => Full, args => ["--listen", <<"127.0.0.1">>, "--net-ticktime", "18"]}),
+    ?assert(follows("--net-ticktime", "18", arguments(shim_ct:os_pid(Slow)))),
+    ok = shim_ct:stop(Slow),
     {ok, _} = shim_ct:start(Slow, #{companion => Full}),
     Like = arguments(shim_ct:os_pid(Slow)),
     ?assert(follows("--net-ticktime", "17", Like)),

@@ -704,7 +704,7 @@ start_a_node(Config) ->
         "io:format(\"~~s~~n\", [C]), halt().",
         [Name, maps:get(node, Vm), maps:get(node, Vm), Name, remora_ct:cookie(Config), Name, maps:get(node, Vm)]),
     Program = remora_ct:start_program(os:find_executable("erl"),
-        ["-noinput", "-kernel", "logger_level", "emergency", "-start_epmd", "false", "-pa", filename:dirname(code:which(?MODULE)), "-eval", lists:flatten(Script)],
+        ["-noinput", "-kernel", "logger_level", "emergency", "-start_epmd", "false", "-pa", filename:dirname(code:which(remora_sup)), "-eval", lists:flatten(Script)],
         [{"ERL_EPMD_PORT", integer_to_list(remora_ct:epmd_port(Config))}, {"REMORA_BIN", os:getenv("REMORA_BIN")},
          {"ERL_CRASH_DUMP", "/dev/null"}],
         filename:join(proplists:get_value(priv_dir, Config), "fresh.log")),
