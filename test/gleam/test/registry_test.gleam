@@ -14,8 +14,11 @@ pub fn erlang_finds_ours_test() {
   let name = tests.unique("ours")
   let me = process.self()
   let assert Ok(Nil) = registry.register(name, me)
-  let assert True =
+  // At once, or when the other node has joined.
+  let found = fn() {
     tests.on_other(fn() { tests.whereis_global(tests.term(name)) }) == Ok(me)
+  }
+  let assert Ok(Nil) = tests.eventually(5000, found)
   let assert Ok(Nil) = registry.unregister(name)
   let assert Error(Nil) =
     tests.on_other(fn() { tests.whereis_global(tests.term(name)) })
