@@ -227,6 +227,7 @@ pub fn a_failed_call_is_in_the_companions_log_with_its_id_test() {
       use <- log.with_correlation_id(id)
       let assert Error(remote_call.RpcUndefined(_, _, _)) =
         remote_call.call(tests.other, "lists", "nth", [])
+      let assert True = tests.await_logged("correlation", id)
     })
   let with_id =
     list.filter(lines, fn(line) {

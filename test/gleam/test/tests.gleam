@@ -88,6 +88,10 @@ pub fn with_log(
   run: fn() -> a,
 ) -> List(#(String, String, List(#(String, String))))
 
+/// Within `with_log`: waits until a line has this field.
+@external(erlang, "tests_ffi", "await_logged")
+pub fn await_logged(key: String, value: String) -> Bool
+
 /// Runs in a VM that is no node, and looks for its epmd at this port.
 @external(erlang, "tests_ffi", "in_plain_vm")
 pub fn in_plain_vm(epmd_port: Int, run: fn() -> a) -> a

@@ -3,7 +3,7 @@
 -export([unique/1, atom_count/0, identity/1, eventually/2, on_other/1, together/0, elapsed/1, pid_text/1,
          register_global/2, whereis_global/1, unregister_global/1, pg_join/2, pg_members/1, send_raw/2, exit_pid/2,
          collector/0, collected/1, counter/0, kill_companion/0, companion_pid/0, os_process_is_there/1,
-         with_log/1, listen_once/1, in_plain_vm/2, epmd_port/0, with_dns/2, raise/1, process_count/0]).
+         with_log/1, await_logged/2, listen_once/1, in_plain_vm/2, epmd_port/0, with_dns/2, raise/1, process_count/0]).
 
 -define(OTHER, 'other@127.0.0.1').
 
@@ -143,6 +143,22 @@ with_log(Fun) ->
         ok = logger:set_primary_config(level, Before)
     end,
     lines().
+
+%% Within with_log/1: until a line has this field. All lines are still there afterwards.
+await_logged(Key, Value) ->
+    Lines = await_logged({Key, Value}, [], erlang:monotonic_time(millisecond) + 5_000),
+    _ = [self() ! {tests_log, Line} || Line <- lists:reverse(Lines)],
+    Lines =/= [] andalso lists:member({Key, Value}, element(3, hd(Lines))).
+
+await_logged(Field, Lines, Until) ->
+    receive
+        {tests_log, {_, _, Fields} = Line} ->
+            case lists:member(Field, Fields) of
+                true -> [Line | Lines];
+                false -> await_logged(Field, [Line | Lines], Until)
+            end
+    after max(0, Until - erlang:monotonic_time(millisecond)) -> Lines
+    end.
 
 lines() ->
     receive {tests_log, Line} -> [Line | lines()]
