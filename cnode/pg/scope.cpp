@@ -103,7 +103,8 @@ void scope::on_message(pg::leave const& m, output& out) {
   if (p == nullptr) return;
   for (auto const name : m.groups) {
     auto* const g = find(name);
-    auto const of = g != nullptr ? p->groups.find(g) : p->groups.end();
+    if (g == nullptr) continue;
+    auto const of = p->groups.find(g);
     if (of == p->groups.end()) continue;
     std::vector<etf::pid> left;
     for (auto const& pid : m.pids) {
