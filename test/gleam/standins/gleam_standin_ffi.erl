@@ -12,7 +12,24 @@ println_error(S) -> io:put_chars(standard_error, [S, $\n]), nil.
 string_split(S, On) -> string:split(S, On, all).
 string_contains(S, Part) -> string:find(S, Part) =/= nomatch.
 string_starts_with(S, P) -> string:prefix(S, P) =/= nomatch.
-string_inspect(T) -> unicode:characters_to_binary(io_lib:format("~0tp", [T])).
+%% As Gleam's own inspect writes values: constructors, #(tuples), "text", //erl(the rest).
+string_inspect(T) -> unicode:characters_to_binary(inspect(T)).
+inspect(true) -> "True";
+inspect(false) -> "False";
+inspect(A) when is_atom(A) -> constructor(A);
+inspect(N) when is_integer(N) -> integer_to_list(N);
+inspect(F) when is_float(F) -> io_lib:format("~p", [F]);
+inspect(B) when is_binary(B) -> case unicode:characters_to_list(B) of L when is_list(L) -> io_lib:format("~tp", [L]); _ -> bytes(B) end;
+inspect([]) -> "[]";
+inspect(L) when is_list(L) -> try [$[, commas(L), $]] catch error:_ -> erl(L) end;
+inspect(T) when is_tuple(T), tuple_size(T) > 0, is_atom(element(1, T)), element(1, T) =/= true, element(1, T) =/= false ->
+    case tuple_to_list(T) of [A] -> constructor(A); [A | Fields] -> [constructor(A), $(, commas(Fields), $)] end;
+inspect(T) when is_tuple(T) -> ["#(", commas(tuple_to_list(T)), $)];
+inspect(T) -> erl(T).
+bytes(B) -> ["<<", lists:join(", ", [integer_to_list(Byte) || <<Byte>> <= B]), ">>"].
+commas(Terms) -> lists:join(", ", [inspect(T) || T <- Terms]).
+constructor(A) -> [string:titlecase(Word) || Word <- string:lexemes(atom_to_list(A), "_")].
+erl(T) -> io_lib:format("//erl(~0tp)", [T]).
 string_join(L, Sep) -> unicode:characters_to_binary(lists:join(Sep, L)).
 string_split_once(S, On) ->
     case string:split(S, On) of [A, B] -> {ok, {A, B}}; _ -> {error, nil} end.
