@@ -1,11 +1,15 @@
 #!/bin/sh
-# examples.sh: runs the examples of erl/examples that need no Gleam, and compares what they print. They use the package as
-# rebar3 compiles it. Ends with `N passed, N failed`.
+# examples.sh: runs the examples of erl/examples and compares what they print (two_nodes is in the README, whose own check
+# runs it). Those in Erlang and Elixir use the package as rebar3 compiles it, those in Gleam as test/gleam/build.sh does:
+# BEAMS is its result, if that is there already. Ends with `N passed, N failed`.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 dir=$(mktemp -d)
 passed=0
 failed=0
+
+[ -n "${BEAMS:-}" ] || "$root/test/gleam/build.sh" || { echo "0 passed, 1 failed"; exit 1; }
+export BEAMS="${BEAMS:-$root/build/gleam/beams}" REMORA_BIN="${REMORA_BIN:-$root/priv/remora}"
 
 # An epmd of our own, so that neither the machine's nor anybody's nodes are met.
 port=$(erl -noinput -eval '{ok, L} = gen_tcp:listen(0, []), {ok, P} = inet:port(L), io:format("~b", [P]), halt().')
@@ -50,6 +54,15 @@ a plain node, by global, adds 100: 142
 it has an OTP release: true
 the counter was sent {:hello, "all"}
 Counter.add(0) is 142
+END
+
+prints chat <<'END'
+ann sees  ann: hello, is anybody here?
+ann sees  ben: yes, ben is
+ann sees  ann said hello, is anybody here?; ben said yes, ben is
+ben sees  ann: hello, is anybody here?
+ben sees  ben: yes, ben is
+ben sees  ann said hello, is anybody here?; ben said yes, ben is
 END
 
 echo "$passed passed, $failed failed"

@@ -48,7 +48,7 @@ erl +Bd -noshell -noinput -pa "$dir/beams" -s demo main || code=$?
 
 # Then the package: two Gleam applications, each with a companion (erl/examples/two_nodes).
 printf '\nTwo Gleam applications, each with a companion\n'
-"$root/test/gleam/run.sh" compile >"$dir/compiled" 2>&1 || { cat "$dir/compiled" >&2; exit 1; }
-"$root/erl/examples/two_nodes/run.sh" "$root/build/gleam/beams" >"$dir/two_nodes" || code=$?
+"$root/test/gleam/build.sh" >"$dir/compiled" 2>&1 || { cat "$dir/compiled" >&2; exit 1; }
+BEAMS=$root/build/gleam/beams "$root/erl/examples/two_nodes/run.sh" >"$dir/two_nodes" || code=$?
 sed 's/^/    /' "$dir/two_nodes"
 exit "$code"

@@ -71,9 +71,9 @@ part asan-sim build/asan/test/sim --runs 150 --seed 10000 --keep-going
 part fuzz-corpus replay
 part install test/support/install.sh
 part readme test/support/readme.sh
-part examples test/support/examples.sh
 part otp27 test/support/otp27.sh build/otp27
 part gleam test/gleam/run.sh
+part examples env BEAMS="$root/build/gleam/beams" test/support/examples.sh
 part beam beam
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -1,8 +1,12 @@
 #!/bin/sh
-# run.sh BEAMS: runs the two applications, from a folder with the package and this example compiled. Needs an epmd; what
-# both print, the visitor first. Leaves with the visitor's exit code.
+# run.sh: the two applications of this folder on two nodes of this machine: what both print, the visitor first. Needs epmd,
+# and Gleam, or the folder with everything compiled in BEAMS. Leaves with the visitor's exit code.
 set -eu
-beams=$1
+cd "$(dirname "$0")"
+if [ -z "${BEAMS:-}" ]; then
+  gleam build
+  BEAMS=$(find "$PWD/build/dev/erlang" -type d -name ebin | tr '\n' ' ')
+fi
 dir=$(mktemp -d)
 cookie=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 (umask 177 && printf %s "$cookie" >"$dir/.erlang.cookie" && chmod 400 "$dir/.erlang.cookie")
@@ -18,8 +22,9 @@ trap 'clean_up; exit 130' INT TERM
 
 # In a process of its own, whose end others see before that of its node.
 node() { # NAME FUNCTION
+  # shellcheck disable=SC2086 # folders, one word each
   exec erl -noinput -name "$1@127.0.0.1" -kernel logger_level error -kernel inet_dist_use_interface '{127,0,0,1}' \
-    -pa "$beams" -eval "
+    -pa $BEAMS -eval "
       {_, Ref} = spawn_monitor(two_nodes, $2, []),
       receive {'DOWN', Ref, process, _, normal} -> init:stop();
               {'DOWN', Ref, process, _, Reason} -> io:format(\"~p~n\", [Reason]), halt(1)

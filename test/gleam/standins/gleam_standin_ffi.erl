@@ -10,6 +10,7 @@ identity(X) -> X.
 println(S) -> io:put_chars([S, $\n]), nil.
 println_error(S) -> io:put_chars(standard_error, [S, $\n]), nil.
 string_split(S, On) -> string:split(S, On, all).
+string_replace(S, Each, With) -> unicode:characters_to_binary(string:replace(S, Each, With, all)).
 string_contains(S, Part) -> string:find(S, Part) =/= nomatch.
 string_starts_with(S, P) -> string:prefix(S, P) =/= nomatch.
 %% As Gleam's own inspect writes values: constructors, #(tuples), "text", //erl(the rest).

@@ -37,3 +37,10 @@ pub fn repeat(string: String, times times: Int) -> String
 pub fn is_empty(str: String) -> Bool {
   str == ""
 }
+
+@external(erlang, "gleam_standin_ffi", "string_replace")
+pub fn replace(
+  in string: String,
+  each pattern: String,
+  with substitute: String,
+) -> String
