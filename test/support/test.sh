@@ -15,6 +15,7 @@ part() {
   name=$1
   shift
   echo "== $name"
+  began=$(date +%s)
   "$@" >"$logs/$name.log" 2>&1
   code=$?
   counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$logs/$name.log" | tail -n 1)
@@ -23,7 +24,7 @@ part() {
   f=${counts#* }
   [ "$code" -eq 0 ] || [ "$f" -gt 0 ] || f=1
   [ "$f" -eq 0 ] || grep -v ' ok$' "$logs/$name.log" | tail -n 60
-  echo "   $p passed, $f failed"
+  echo "   $p passed, $f failed, $(($(date +%s) - began)) s"
   passed=$((passed + p))
   failed=$((failed + f))
 }
