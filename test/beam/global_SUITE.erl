@@ -8,7 +8,7 @@
 cases() ->
     [alone_with_one, as_third, as_entry, five_at_once, registered_from_every_node, concurrent_registrations,
      death_clears_names, node_death_clears_names, user_locks, clash_smaller, clash_greater, cut_between_two, halt,
-     frozen_member].
+     frozen_member, peer_dies_in_each_step, unreachable_for_otp, unreachable_for_us, unreachable_both_ways].
 
 peers() -> [].
 
@@ -54,6 +54,24 @@ five_at_once(Config) ->
         joined(All),
         same_names(All, [of_a, of_b, of_c, of_m, of_n])
     end) end).
+
+%% A newcomer that is gone in the middle of any step costs the others nothing: no lock stays, and names are registered
+%% at once. Its name is smaller than all others, or greater: who leads a lock round (the boss) depends on that.
+peer_dies_in_each_step(Config) ->
+    calm_cluster(Config, [b], [n], fun(#{b := B, n := N}) ->
+        connect(B, N),
+        joined([B, N]),
+        [begin
+             Raw = remora_ct:unique(Prefix),
+             ?assertEqual({died, Step}, raw_global:join(newcomer(Config, Raw, N), maps:get(node, N), Step)),
+             joined([B, N]),
+             Name = list_to_atom(atom_to_list(Raw) ++ "_died"),
+             {Ms, yes} = elapsed(fun() -> register_at(N, Name) end),
+             ?assert(Ms < 5_000, {Prefix, Step, Ms}),
+             same_names([B, N], [Name]),
+             ok = unregister_at(N, Name)
+         end || Prefix <- ["a_raw", "z_raw"], Step <- raw_global:steps()]
+    end).
 
 %% ---- registering -----------------------------------------------------------------------------------
 
@@ -159,6 +177,67 @@ halt(Config) ->
         0 = remora_ct:stop(M),
         joined([A, B, N])
     end).
+
+%% A newcomer joins through us, and the OTP node cannot dial it (no epmd knows it): all drop the newcomer and nobody
+%% else.
+unreachable_for_otp(Config) -> unreachable(Config, fun(#{n := N}) -> N end).
+%% The same through the OTP node; we cannot dial it.
+unreachable_for_us(Config) -> unreachable(Config, fun(#{b := B}) -> B end).
+
+unreachable(Config, Through) ->
+    cluster(Config, [b], [n], fun(#{b := B, n := N} = Cluster) ->
+        connect(B, N),
+        joined([B, N]),
+        yes = register_at(N, foo),
+        Entry = Through(Cluster),
+        [begin
+             Conn = newcomer(Config, remora_ct:unique(Prefix), Entry),
+             %% The word to part can come before the last one of the join.
+             Parted = case raw_global:join(Conn, maps:get(node, Entry), never) of
+                          {joined, Newcomer} -> raw_global:parted(Newcomer);
+                          Other -> Other
+                      end,
+             ?assertEqual(parted, Parted),
+             joined([B, N]),
+             same_names([B, N], [foo])
+         end || Prefix <- ["a_raw", "z_raw"]]
+    end).
+
+%% Two real nodes that a third one introduces and that refuse each other's cookie: as after a cut, nobody keeps a node that
+%% has not kept it, and the two never meet. With the cookie right they join.
+unreachable_both_ways(Config) ->
+    calm_cluster(Config, [a, b], [n], fun(#{a := A, b := B, n := N}) ->
+        Right = list_to_atom(remora_ct:cookie(Config)),
+        true = rcall(B, erlang, set_cookie, [maps:get(node, N), wrong_cookie]),
+        connect(A, N),
+        joined([A, N]),
+        connect(A, B),
+        Apart = fun() ->
+                    Known = [{maps:get(node, X), known(X)} || X <- [A, B, N]],
+                    [] =:= [{X, Y} || {X, Xs} <- Known, {Y, Ys} <- Known, lists:member(X, Ys) =/= lists:member(Y, Xs)]
+                        andalso length(lists:append([K || {_, K} <- Known])) =< 2
+                end,
+        wait_until(fun() -> failed_to_reach(N, B) end, ?WAIT),
+        wait_until(Apart, ?WAIT),
+        ?assertNot(lists:member(maps:get(node, B), known(N))),
+        no_locks([A, B, N]),
+        true = rcall(B, erlang, set_cookie, [maps:get(node, N), Right]),
+        connect(A, N), connect(A, B),
+        joined([A, B, N]),
+        yes = register_at(B, foo),
+        same_names([A, B, N], [foo])
+    end).
+
+%% Our log has the refusal.
+failed_to_reach(N, B) ->
+    Node = atom_to_binary(maps:get(node, B)),
+    lists:any(fun(Line) -> binary:match(Line, Node) =/= nomatch andalso binary:match(Line, <<"handshake">>) =/= nomatch end,
+              [iolist_to_binary(L) || L <- remora_ct:log_lines(N)]).
+
+newcomer(Config, Raw, #{node := Peer, port := Port}) ->
+    Name = list_to_atom(atom_to_list(Raw) ++ "@127.0.0.1"),
+    {ok, Conn} = raw_dist:handshake(Port, #{name => Name, peer => Peer, cookie => remora_ct:cookie(Config)}),
+    Conn.
 
 frozen_member(Config) ->
     calm_cluster(Config, [a, b], [n], fun(#{a := A, b := B, n := N}) ->
