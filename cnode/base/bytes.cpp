@@ -48,8 +48,8 @@ void release(block* last) { std::free(last); }
 } // namespace detail
 
 void buffer::enlarge(std::size_t needed) {
-  std::size_t const doubled = capacity() + capacity() / 2;
-  block_ = detail::grow(block_, std::max({needed, doubled, std::size_t{64}}));
+  constexpr std::size_t least = 128; // most messages that OTP's own processes send, whole
+  block_ = detail::grow(block_, std::max({needed, 2 * capacity(), least}));
 }
 
 } // namespace remora::base

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t fragment_head = 18;         // 131, tag, sequence, fragment id
 constexpr std::size_t gather_bytes = 512U << 10U; // how much to have ready for one write
+constexpr std::size_t tail_room_max = 16U << 10U;
 
 } // namespace
 
@@ -53,6 +54,7 @@ outbox::fragmented* outbox::open_message(std::uint64_t sender) {
 }
 
 void outbox::begin_frame(std::size_t body) {
+  if (tail_.capacity() == 0) tail_.reserve(std::max(4 + head_size() + body, tail_room_));
   std::uint8_t* const room = tail_.room(4 + head_size());
   base::store_be(room, static_cast<std::uint32_t>(head_size() + body));
   if (header_) {
@@ -110,6 +112,7 @@ void outbox::push_large(std::uint64_t sender, base::bytes_view control, dist::pa
 void outbox::close_tail() {
   if (tail_.empty()) return;
   std::size_t const size = tail_.size();
+  tail_room_ = std::min(size, tail_room_max);
   ready_.push_back({.bytes = base::blob(std::move(tail_)), .begin = 0, .size = size});
   tail_ = {};
   ready_bytes_ += size;

@@ -1,5 +1,5 @@
 // An Erlang atom: immutable UTF-8 text of at most 255 characters. Shared by reference and compared by text;
-// there is no global table that a peer could fill, an atom lives as long as somebody holds it. Not for other
+// there is no table that a peer could fill, an atom lives as long as somebody holds it. Not for other
 // threads.
 #pragma once
 
@@ -15,6 +15,7 @@ namespace remora::etf {
 
 inline constexpr std::size_t atom_chars_max = 255;
 inline constexpr std::size_t atom_bytes_max = 4 * atom_chars_max;
+inline constexpr std::size_t atoms_recent = 256;
 
 // name@host, both parts non-empty, one @.
 bool is_node_name(std::string_view text);
@@ -24,6 +25,10 @@ public:
   atom() = default; // the empty atom ''
   explicit atom(std::string_view text) : rep_(text.empty() ? nullptr : new rep(text)) {}
 
+  // The same, for names that come with every message: one that was asked for lately is shared, not made
+  // again. How many are kept is fixed (atoms_recent).
+  static atom recent(std::string_view text);
+
   std::string_view text() const { return rep_ ? rep_->text() : std::string_view(); }
   // As it stands in a canonical term: tag, length, text.
   std::string_view encoded() const {
@@ -31,6 +36,8 @@ public:
   }
   bool empty() const { return !rep_; }
   bool names_a_node() const { return rep_ && rep_->node; }
+  std::size_t hash() const { return rep_ ? rep_->hash : hash_of({}); } // that of its text
+  static std::size_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
 
   friend bool operator==(atom const& a, atom const& b) { return a.rep_ == b.rep_ || a.text() == b.text(); }
   friend bool operator==(atom const& a, std::string_view b) { return a.text() == b; }
@@ -44,12 +51,13 @@ private:
     std::string_view text() const { return std::string_view(encoded).substr(head); }
     std::string encoded;
     std::size_t head;
+    std::size_t hash;
     bool node;
   };
   boost::intrusive_ptr<rep const> rep_;
 };
 
-inline std::size_t hash_value(atom const& a) { return std::hash<std::string_view>{}(a.text()); }
+inline std::size_t hash_value(atom const& a) { return a.hash(); }
 
 } // namespace remora::etf
 

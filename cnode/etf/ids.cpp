@@ -1,7 +1,5 @@
 #include "etf/ids.hpp"
 
-#include <boost/container_hash/hash.hpp>
-
 namespace remora::etf {
 
 std::strong_ordering operator<=>(pid const& a, pid const& b) {
@@ -11,18 +9,28 @@ std::strong_ordering operator<=>(pid const& a, pid const& b) {
   return a.creation <=> b.creation;
 }
 
+namespace {
+
+// Two words at a time: identifiers are hashed several times for each message.
+void mix(std::size_t& seed, std::uint64_t high, std::uint64_t low) {
+  constexpr std::uint64_t odd = 0x9e3779b97f4a7c15U;
+  seed = (seed ^ (high << 32U | low)) * odd;
+  seed ^= seed >> 32U;
+}
+
+} // namespace
+
 std::size_t hash_value(pid const& p) {
-  std::size_t seed = hash_value(p.node);
-  boost::hash_combine(seed, p.id);
-  boost::hash_combine(seed, p.serial);
-  boost::hash_combine(seed, p.creation);
+  std::size_t seed = hash_value(p.node) ^ p.creation;
+  mix(seed, p.serial, p.id);
   return seed;
 }
 
 std::size_t hash_value(reference const& r) {
-  std::size_t seed = hash_value(r.node);
-  boost::hash_combine(seed, r.creation);
-  for (auto const word : r.used()) boost::hash_combine(seed, word);
+  std::size_t seed = hash_value(r.node) ^ r.creation;
+  mix(seed, r.words[0], r.words[1]);
+  mix(seed, r.words[2], r.words[3]);
+  mix(seed, r.words[4], r.count);
   return seed;
 }
 

@@ -187,14 +187,14 @@ std::optional<borrowed_pid> view::borrow_pid() const {
 std::optional<pid> view::as_pid() const {
   auto const p = borrow_pid();
   if (!p) return std::nullopt;
-  return pid{.node = atom(p->node), .id = p->id, .serial = p->serial, .creation = p->creation};
+  return pid{.node = atom::recent(p->node), .id = p->id, .serial = p->serial, .creation = p->creation};
 }
 
 std::optional<port> view::as_port() const {
   if (bytes_.empty() || (bytes_[0] != tag::v4_port && bytes_[0] != tag::new_port)) return std::nullopt;
   std::uint8_t const* const at = bytes_.data() + 1 + atom_size(bytes_.data() + 1);
   bool const v4 = bytes_[0] == tag::v4_port;
-  return port{.node = atom(atom_at(bytes_.data() + 1)),
+  return port{.node = atom::recent(atom_at(bytes_.data() + 1)),
               .id = v4 ? load_be<std::uint64_t>(at) : load_be<std::uint32_t>(at),
               .creation = load_be<std::uint32_t>(at + (v4 ? 8 : 4))};
 }
@@ -204,7 +204,7 @@ std::optional<reference> view::as_reference() const {
   reference ref;
   ref.count = load_be<std::uint16_t>(bytes_.data() + 1);
   base::check(ref.count <= reference_words_max, "canonical reference: at most five words");
-  ref.node = atom(atom_at(bytes_.data() + 3));
+  ref.node = atom::recent(atom_at(bytes_.data() + 3));
   std::uint8_t const* at = bytes_.data() + 3 + atom_size(bytes_.data() + 3);
   ref.creation = load_be<std::uint32_t>(at);
   for (std::size_t i = 0; i < ref.count; ++i) ref.words[i] = load_be<std::uint32_t>(at += 4);

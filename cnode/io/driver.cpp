@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 
 namespace remora::io {
 
@@ -21,7 +22,7 @@ constexpr int read_soon_rounds = 16; // then the other connections have their tu
 constexpr int stream_reads_min = 8;
 constexpr std::size_t stream_bytes_max = 16U << 10U; // of one read: above it, waiting saves nothing
 constexpr auto stream_gap_max = std::chrono::microseconds(200);
-constexpr auto gather_time = std::chrono::microseconds(100);
+constexpr auto gather_time = std::chrono::microseconds(400);
 constexpr auto accept_pause = std::chrono::milliseconds(100); // when the system has no more file descriptors
 } // namespace
 
@@ -177,7 +178,9 @@ void driver::settle() {
     auto effects = core_.take_effects();
     auto const writable = core_.take_writable();
     if (effects.empty() && writable.empty()) break;
-    for (auto const id : writable) flush_id(id); // before a hang_up may end it
+    // Before a hang_up may end it; the last one first: a call's answer follows what it made us tell others, and
+    // somebody waits for it.
+    for (auto const id : std::views::reverse(writable)) flush_id(id);
     for (auto& e : effects) carry_out(e);
   }
   settling_ = false;

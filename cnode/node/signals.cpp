@@ -162,7 +162,7 @@ void core::on(peer& from, dist::monitor_p const& m, etf::term const& /*payload*/
     return violation(via, "more monitors than monitors_per_peer_max");
   if (!from.monitors.try_emplace(ref, p->id).second) return; // a reference is used once
   p->watchers.emplace(watch_key{ref, by.node},
-                      watcher{.by = by, .name = name ? etf::atom(*name) : etf::atom()});
+                      watcher{.by = by, .name = name ? etf::atom::recent(*name) : etf::atom()});
 }
 
 void core::on(peer& from, dist::demonitor_p const& m, etf::term const& /*payload*/, connection_id via) {

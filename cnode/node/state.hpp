@@ -30,8 +30,8 @@ local_id local_id_of(auto const& pid) { return local_id{pid.serial} << 32U | pid
 // Hash and equality that take an atom or its text.
 struct text_hash {
   using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-  std::size_t operator()(etf::atom const& a) const { return (*this)(a.text()); }
+  std::size_t operator()(std::string_view text) const { return etf::atom::hash_of(text); }
+  std::size_t operator()(etf::atom const& a) const { return a.hash(); }
 };
 struct text_equal {
   using is_transparent = void;

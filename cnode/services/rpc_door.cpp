@@ -68,9 +68,9 @@ std::optional<asked> read(node::self me, std::span<etf::view const> parts, etf::
   for (auto const part : parts.first(3))
     if (!part.is_atom()) return std::nullopt;
   if (!arguments || *arguments > arguments_max || !map) return std::nullopt;
-  asked out{.target = {.node = etf::atom(*parts[0].atom_text()),
-                       .module = etf::atom(*parts[1].atom_text()),
-                       .function = etf::atom(*parts[2].atom_text()),
+  asked out{.target = {.node = etf::atom::recent(*parts[0].atom_text()),
+                       .module = etf::atom::recent(*parts[1].atom_text()),
+                       .function = etf::atom::recent(*parts[2].atom_text()),
                        .arity = *arguments},
             .arguments = me.keep(parts[3]),
             .timeout = {},

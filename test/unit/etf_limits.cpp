@@ -11,6 +11,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <string>
 
 using namespace remora;
 using bytes = std::vector<std::uint8_t>;
@@ -505,4 +506,18 @@ TEST_CASE("reader: a map with one key twice, which OTP refuses") {
   CHECK(keys_of("74 00000001 74 00000002 6101 6101 6101 6101 6101") == e::equal_keys); // in a key
   CHECK(keys_of("74 00000002 6101 74 00000001 6101 6101 6102 74 00000001 6101 6101") ==
         std::nullopt); // equal values
+}
+
+TEST_CASE("atom: recent ones are shared, and more than are kept are right all the same") {
+  auto const name = [](int i) { return "node" + std::to_string(i) + "@10.0.0." + std::to_string(i % 200); };
+  auto const first = etf::atom::recent(name(0));
+  CHECK(etf::atom::recent(name(0)).text().data() == first.text().data());
+  CHECK(etf::atom::recent("") == etf::atom());
+  for (int round = 0; round < 2; ++round)
+    for (int i = 0; i < 20 * static_cast<int>(etf::atoms_recent); ++i) {
+      auto const a = etf::atom::recent(name(i));
+      REQUIRE(a == name(i));
+      REQUIRE(a.hash() == etf::atom(name(i)).hash());
+    }
+  CHECK(first == name(0));
 }
