@@ -1,7 +1,7 @@
 #!/bin/sh
 # test.sh: everything that says whether remora works, as `make test` and CI run it: the doctest units and simulated
-# clusters (Release, then under ASan and UBSan together with the fuzz corpora), the Gleam package, then Common Test against
-# real OTP 25 and 27 nodes. Ends with one line `N passed, N failed` over all of them.
+# clusters, what README.md says, the Gleam package and the examples, Common Test against real OTP 25 and 27 nodes, then units,
+# simulator and the fuzz corpora under ASan and UBSan. Ends with one line `N passed, N failed` over all of them.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root" || exit 1
@@ -53,28 +53,43 @@ beam() {
   lane='door shim shim_api shim_race'
   others=$(ls test/beam/*_SUITE.erl | sed 's|.*/\(.*\)_SUITE.erl|\1|' | grep -vxE "$(echo "$lane" | tr ' ' '|')")
   # shellcheck disable=SC2086 # lists of words
-  { REMORA_LANE=-shim test/beam/run.sh $lane >"$logs/beam-shim.log" 2>&1 & }
+  REMORA_LANE=-shim test/beam/run.sh $lane >"$logs/beam-shim.log" 2>&1 &
+  shim=$!
   # shellcheck disable=SC2086
   test/beam/run.sh $others >"$logs/beam-others.log" 2>&1
-  wait
+  wait "$shim"
   cat "$logs/beam-others.log" "$logs/beam-shim.log"
   sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$logs/beam-others.log" "$logs/beam-shim.log" |
     awk '{ p += $1; f += $2 } END { print p " passed, " f + (NR < 2) " failed" }'
+}
+
+# The build under sanitizers computes for minutes, and most of what follows waits: it goes on beside it, behind everything
+# else.
+nice -n 19 make -s asan >"$logs/asan-make.log" 2>&1 &
+asan=$!
+trap 'kill "$asan" 2>/dev/null' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+asan_build() {
+  wait "$asan"
+  code=$?
+  cat "$logs/asan-make.log"
+  return $code
 }
 
 part units units build/release/test/unit
 part sim build/release/test/sim --runs 2000 --keep-going
 part sim-repeats build/release/test/sim --runs 50 --seed 5000 --repeat
 part sim-checkers build/release/test/sim --self-test
-part asan-build make -s asan
-part asan-units units build/asan/test/unit
-part asan-sim build/asan/test/sim --runs 150 --seed 10000 --keep-going
-part fuzz-corpus replay
 part install test/support/install.sh
 part readme test/support/readme.sh
 part otp27 test/support/otp27.sh build/otp27
 part gleam test/gleam/run.sh
 part examples env BEAMS="$root/build/gleam/beams" test/support/examples.sh
 part beam beam
+part asan-build asan_build
+part asan-units units build/asan/test/unit
+part asan-sim build/asan/test/sim --runs 150 --seed 10000 --keep-going
+part fuzz-corpus replay
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
