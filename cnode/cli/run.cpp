@@ -6,7 +6,9 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string_view>
 
 namespace remora::cli {
@@ -20,7 +22,8 @@ void print_ready(runtime_options const& options, runtime::ready_info const& info
                            {"creation", info.creation},
                            {"version", std::string(version())}};
   std::printf("%s\n", boost::json::serialize(line).c_str());
-  std::fflush(stdout);
+  if (std::fflush(stdout) != 0) // a full disk, say: whoever waits for the line should find this instead
+    complain(std::string("the ready line cannot be written to standard output: ") + std::strerror(errno));
 }
 
 int exit_code_of(run_status status) {
