@@ -178,7 +178,9 @@ asio::awaitable<https_answer> get_https(https_request request) {
 
   connection c(std::move(reached.socket), context);
   (void)asio::ip::make_address(at->host, ec);
-  if (ec && SSL_set_tlsext_host_name(c.tls.native_handle(), at->host.c_str()) != 1) // literals are not sent
+  // SSL_set_tlsext_host_name is a macro with an old cast. Literals are not sent (RFC 6066, 3).
+  if (ec && SSL_ctrl(c.tls.native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                     const_cast<char*>(at->host.c_str())) != 1)
     co_return failed(cause::query_error, fmt::format("{} is no host name", at->host));
   c.tls.set_verify_callback(ssl::host_name_verification(at->host), ec);
   auto [shake_error] = co_await c.tls.async_handshake(ssl::stream_base::client, as_result);

@@ -160,7 +160,7 @@ door::answer answer_to(discoverer& d, node::core const& node, ticket const& to, 
 } // namespace
 
 void install_discovery(node::core& node, door& requests, discoverer const& d) {
-  requests.on("discovery", 2, [&node, d](node::self, ticket const& to, etf::view request) mutable {
+  requests.on("discovery", 2, [&node, d = discoverer(d)](node::self, ticket const& to, etf::view request) mutable {
     return answer_to(d, node, to, *request.element(1));
   });
 }
