@@ -13,9 +13,12 @@ namespace remora::discovery {
 
 using signature = std::array<std::uint8_t, 32>;
 
-// Both in constant time for secrets and bytes of one length.
+// The comparison takes the same time whatever differs.
 signature sign(std::string_view secret, base::bytes_view bytes);
 bool is_signed(std::string_view secret, base::bytes_view bytes, base::bytes_view signature);
+
+// HKDF, extract and one block of expand: the first 32 bytes of the key.
+signature derive_key(std::string_view secret, std::string_view salt, std::string_view info);
 
 // What the core is given.
 struct signer {
