@@ -484,7 +484,7 @@ void core::machine::on(link_failed const& e) {
 
 void core::machine::on(disconnected const& e) {
   base::check(e.where != side::both, "discovery: a link has one side");
-  dialler_.dropped(node_of(e.node), e.where, e.failure, now_, *out_);
+  dialler_.dropped(node_of(e.node), e.where, e.failure, *out_);
 }
 
 void core::machine::on(app_here const& e) {

@@ -78,7 +78,7 @@ void dialler::up(known_node& n, side s, bool dialled_here, base::time_point now,
 
 void dialler::down(known_node& n, side s, std::string const& reason, base::time_point now, effects& out) {
   auto& l = n.of(s);
-  if (l.at == phase::dropping) return end_drop(n, s, now, out);
+  if (l.at == phase::dropping) return end_drop(n, s, out);
   if (l.at != phase::up) return;
   l.ours = false;
   l.reason = reason;
@@ -132,13 +132,12 @@ void dialler::drop_if_missing(known_node& n, base::time_point now, effects& out)
   }
 }
 
-void dialler::dropped(known_node& n, side s, std::optional<std::string> const& failure, base::time_point now,
-                      effects& out) {
+void dialler::dropped(known_node& n, side s, std::optional<std::string> const& failure, effects& out) {
   if (n.of(s).at != phase::dropping) return; // it went down before
-  failure ? drop_failed(n, s, *failure) : end_drop(n, s, now, out);
+  failure ? drop_failed(n, s, *failure) : end_drop(n, s, out);
 }
 
-void dialler::end_drop(known_node& n, side s, base::time_point now, effects& out) {
+void dialler::end_drop(known_node& n, side s, effects& out) {
   auto& l = n.of(s);
   settle(l);
   l = {.at = l.at, .awaited = l.awaited, .timer = l.timer};

@@ -58,8 +58,7 @@ public:
   void up(known_node& n, side s, bool dialled_here, base::time_point now, effects& out);
   void down(known_node& n, side s, std::string const& reason, base::time_point now, effects& out);
   void failed(known_node& n, side s, std::string const& reason, base::time_point now, effects& out);
-  void dropped(known_node& n, side s, std::optional<std::string> const& failure, base::time_point now,
-               effects& out);
+  void dropped(known_node& n, side s, std::optional<std::string> const& failure, effects& out);
   // Ends the links of ours to a node that is missing.
   void drop_if_missing(known_node& n, base::time_point now, effects& out);
 
@@ -81,7 +80,7 @@ private:
   bool waits_for_companion(known_node const& n) const;
   base::duration delay(link const& l, base::time_point now);
   void fail(known_node& n, side s, std::string const& reason, base::time_point now, effects& out);
-  void end_drop(known_node& n, side s, base::time_point now, effects& out);
+  void end_drop(known_node& n, side s, effects& out);
   void drop_failed(known_node& n, side s, std::string const& reason);
 
   known_nodes& nodes_;

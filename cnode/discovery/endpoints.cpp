@@ -161,17 +161,17 @@ std::string message_of(std::string_view body) {
   return out;
 }
 
-failed refusal(document const& answer) {
+failed refusal(document const& from) {
   auto const said = [&](cause why, std::string_view what) {
-    return failed{
-        why, fmt::format("the API server answered {}{}{}", answer.status, message_of(answer.body), what)};
+    return failed{why,
+                  fmt::format("the API server answered {}{}{}", from.status, message_of(from.body), what)};
   };
-  switch (answer.status) {
+  switch (from.status) {
   case 401: return said(cause::unauthorized, "; is the token file that of this cluster, and not expired?");
   case 403: return said(cause::forbidden, "; the service account's role needs `get` and `list` of endpoints");
   case 404: return said(cause::no_such_name, "; are namespace and service written right?");
   case 429: return said(cause::server_error, "");
-  default: return said(answer.status >= 500 ? cause::server_error : cause::bad_answer, "");
+  default: return said(from.status >= 500 ? cause::server_error : cause::bad_answer, "");
   }
 }
 
@@ -185,17 +185,17 @@ std::string endpoints_target(kubernetes const& of) {
   return out;
 }
 
-endpoints read_endpoints(kubernetes const& of, std::string_view basename, document const& answer,
+endpoints read_endpoints(kubernetes const& of, std::string_view basename, document const& said,
                          std::size_t nodes_max) {
-  if (answer.status != 200) return {{}, refusal(answer)};
+  if (said.status != 200) return {{}, refusal(said)};
   json::monotonic_resource memory;
   json::error_code error;
-  auto const value = parsed(answer.body, memory, error);
+  auto const value = parsed(said.body, memory, error);
   if (error)
     return {{},
             failed{cause::bad_answer,
                    fmt::format("the API server's document of {} bytes is no JSON or not all of it",
-                               answer.body.size())}};
+                               said.body.size())}};
   return reader(of, basename, nodes_max).read(value);
 }
 

@@ -27,7 +27,7 @@ struct endpoints {
   std::vector<std::string> nodes; // in the document's order, with repetitions
   std::optional<failed> trouble;  // none: this is all that there is
 };
-endpoints read_endpoints(kubernetes const& of, std::string_view basename, document const& answer,
+endpoints read_endpoints(kubernetes const& of, std::string_view basename, document const& said,
                          std::size_t nodes_max);
 
 } // namespace remora::discovery

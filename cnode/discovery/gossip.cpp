@@ -62,8 +62,8 @@ std::string gossip::packet(std::int64_t unix_ms) {
   out.put(static_cast<std::uint32_t>(settings_.interval / 1ms));
   out.put(static_cast<std::uint16_t>(settings_.node.size()));
   out.append(settings_.node);
-  auto const signature = crypto_.sign(settings_.secret, out.view());
-  out.append(base::bytes_view(signature));
+  auto const proof = crypto_.sign(settings_.secret, out.view());
+  out.append(base::bytes_view(proof));
   return std::string(base::as_text(out.view()));
 }
 

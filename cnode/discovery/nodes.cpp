@@ -18,7 +18,7 @@ known_node& known_nodes::find_or_add(std::string_view name) {
   return all_.emplace(std::move(key), std::move(fresh)).first->second;
 }
 
-known_nodes::outcome known_nodes::mention_by(std::size_t slot, std::string_view name, std::uint64_t answer,
+known_nodes::outcome known_nodes::mention_by(std::size_t slot, std::string_view name, std::uint64_t number,
                                              std::size_t nodes_max) {
   auto* n = find(name);
   if ((n == nullptr || !n->listed()) && listed_count_ >= nodes_max) return {};
@@ -32,7 +32,7 @@ known_nodes::outcome known_nodes::mention_by(std::size_t slot, std::string_view 
     if (++n->listed_by == 1) ++listed_count_;
   }
   m.missed = 0;
-  m.answer = answer;
+  m.answer = number;
   return {n, fresh};
 }
 
@@ -42,12 +42,12 @@ void known_nodes::unlist(mention& m, known_node& n) {
   if (--n.listed_by == 0) --listed_count_;
 }
 
-std::vector<known_node*> known_nodes::miss(std::size_t slot, std::uint64_t answer, unsigned grace) {
+std::vector<known_node*> known_nodes::miss(std::size_t slot, std::uint64_t number, unsigned grace) {
   std::vector<known_node*> out;
   for (auto& [name, n] : all_) {
     if (n.by.size() <= slot) continue;
     auto& m = n.by[slot];
-    if (!m.listed || m.answer == answer || ++m.missed < grace) continue;
+    if (!m.listed || m.answer == number || ++m.missed < grace) continue;
     unlist(m, n);
     n.gone = true;
     if (!n.listed()) out.push_back(&n);

@@ -82,10 +82,10 @@ public:
     known_node* node = nullptr;
     bool fresh = false;
   };
-  outcome mention_by(std::size_t slot, std::string_view name, std::uint64_t answer, std::size_t nodes_max);
+  outcome mention_by(std::size_t slot, std::string_view name, std::uint64_t number, std::size_t nodes_max);
 
   // After a complete answer of the source: whom it has missed too often and nobody else lists.
-  std::vector<known_node*> miss(std::size_t slot, std::uint64_t answer, unsigned grace);
+  std::vector<known_node*> miss(std::size_t slot, std::uint64_t number, unsigned grace);
 
   // The source lists it no more, for a reason that says nothing of the node. True: nobody does.
   bool withdraw(std::size_t slot, known_node& n);

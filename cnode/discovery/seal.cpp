@@ -41,9 +41,9 @@ signature sign(std::string_view secret, base::bytes_view bytes) {
   return out;
 }
 
-bool is_signed(std::string_view secret, base::bytes_view bytes, base::bytes_view signature) {
+bool is_signed(std::string_view secret, base::bytes_view bytes, base::bytes_view proof) {
   auto const right = sign(secret, bytes);
-  return signature.size() == right.size() && CRYPTO_memcmp(signature.data(), right.data(), right.size()) == 0;
+  return proof.size() == right.size() && CRYPTO_memcmp(proof.data(), right.data(), right.size()) == 0;
 }
 
 signer openssl_signer() { return {sign, is_signed}; }

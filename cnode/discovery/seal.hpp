@@ -15,7 +15,7 @@ using signature = std::array<std::uint8_t, 32>;
 
 // The comparison takes the same time whatever differs.
 signature sign(std::string_view secret, base::bytes_view bytes);
-bool is_signed(std::string_view secret, base::bytes_view bytes, base::bytes_view signature);
+bool is_signed(std::string_view secret, base::bytes_view bytes, base::bytes_view proof);
 
 // HKDF, extract and one block of expand: the first 32 bytes of the key.
 signature derive_key(std::string_view secret, std::string_view salt, std::string_view info);
@@ -23,7 +23,7 @@ signature derive_key(std::string_view secret, std::string_view salt, std::string
 // What the core is given.
 struct signer {
   std::function<signature(std::string_view secret, base::bytes_view bytes)> sign;
-  std::function<bool(std::string_view secret, base::bytes_view bytes, base::bytes_view signature)> is_signed;
+  std::function<bool(std::string_view secret, base::bytes_view bytes, base::bytes_view proof)> is_signed;
 };
 signer openssl_signer();
 
