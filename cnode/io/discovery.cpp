@@ -43,7 +43,8 @@ asio::awaitable<discovery::answer> names_of(std::string host, lookup_options opt
     addresses = std::move(found.addresses);
   }
   if (addresses.empty()) co_return failed(cause::unknown_host, fmt::format("the host {} has no address", host));
-  auto said = co_await names_at(host.empty() ? "this machine" : host, std::move(addresses), options.epmd_port);
+  if (host.empty()) host = "this machine";
+  auto said = co_await names_at(host, addresses, options.epmd_port);
   if (!said) co_return said.error();
   co_return discovery::names{.list = std::move(*said)};
 }
@@ -59,12 +60,14 @@ asio::awaitable<discovery::answer> records_of(discovery::resolve q, dns_options 
 }
 
 asio::awaitable<discovery::answer> document_of(discovery::http_get q, std::size_t bytes_max, dns_options dns) {
-  auto said = co_await get_https({.server = std::move(q.server),
-                                  .target = std::move(q.target),
-                                  .token_file = std::move(q.token_file),
-                                  .ca_file = std::move(q.ca_file),
-                                  .body_bytes_max = bytes_max,
-                                  .dns = std::move(dns)});
+  // A name of its own: g++ 12 destroys what is made of braces within a co_await twice.
+  https_request const request{.server = std::move(q.server),
+                              .target = std::move(q.target),
+                              .token_file = std::move(q.token_file),
+                              .ca_file = std::move(q.ca_file),
+                              .body_bytes_max = bytes_max,
+                              .dns = std::move(dns)};
+  auto said = co_await get_https(request);
   if (!said) co_return said.error();
   co_return std::move(*said);
 }

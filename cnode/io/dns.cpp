@@ -342,8 +342,8 @@ asio::awaitable<dns_answer> ask_dns(std::string name, discovery::record kind, dn
   starter const start = [name, type](ares_channel at, question& q) {
     ares_search(at, name.c_str(), ns_c_in, type, on_records, &q);
   };
-  co_return co_await ask_servers(start, kind, fmt::format("the records {} of {}", discovery::name_of(kind), name),
-                                 std::move(options));
+  auto const what = fmt::format("the records {} of {}", discovery::name_of(kind), name);
+  co_return co_await ask_servers(start, kind, what, options);
 }
 
 asio::awaitable<dns_answer> look_up(std::string host, dns_options options) {
@@ -360,7 +360,8 @@ asio::awaitable<dns_answer> look_up(std::string host, dns_options options) {
     hints.ai_socktype = SOCK_STREAM;
     ares_getaddrinfo(at, host.c_str(), nullptr, &hints, on_host, &q);
   };
-  co_return co_await ask_servers(start, discovery::record::a, fmt::format("the addresses of {}", host), std::move(options));
+  auto const what = fmt::format("the addresses of {}", host);
+  co_return co_await ask_servers(start, discovery::record::a, what, options);
 }
 
 } // namespace remora::io
