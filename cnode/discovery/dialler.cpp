@@ -90,6 +90,7 @@ void dialler::down(known_node& n, side s, std::string const& reason, base::time_
     return move(n, s, phase::ready);
   }
   ++l.failures;
+  l.fast_until.reset();
   move(n, s, phase::waiting, now + delay(l, now));
 }
 
