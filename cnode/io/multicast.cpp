@@ -146,8 +146,9 @@ asio::awaitable<void> group_socket::read(std::shared_ptr<group_socket> /*keeps t
       co_return;
     }
     if (count > bytes_max) continue;
-    heard_(std::string_view(room_.data(), count),
-           fmt::format("{} port {}", from.address().to_string(), from.port()));
+    auto const told = heard_; // it may leave
+    told(std::string_view(room_.data(), count),
+         fmt::format("{} port {}", from.address().to_string(), from.port()));
   }
 }
 
