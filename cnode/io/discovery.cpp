@@ -89,6 +89,7 @@ discovery::answer text_of(discovery::read_file const& q, std::size_t bytes_max) 
 struct lookups::lookup {
   asio::cancellation_signal stop;
   bool forgotten = false;
+  bool stands = false; // until it is forgotten: a watch, or a group
   std::shared_ptr<group_socket> group{};
   std::unique_ptr<file_watch> watch{};
 };
@@ -106,6 +107,7 @@ void lookups::begin(discovery::question_id id, discovery::question const& what,
   auto const l = std::make_shared<lookup>();
   bool const fresh = running_.emplace(id, l).second;
   base::check(fresh, "lookups: a question is asked once");
+  l->stands = std::holds_alternative<discovery::join_group>(what) || std::holds_alternative<discovery::watch>(what);
   if (auto const* const q = std::get_if<discovery::join_group>(&what)) return join(id, *q);
   if (auto const* const q = std::get_if<discovery::watch>(&what)) {
     l->watch = std::make_unique<file_watch>(context_.get_executor(), q->path, [this, id] { told_.changed(id); });
@@ -122,7 +124,7 @@ void lookups::forget(discovery::question_id id) {
   auto const found = running_.find(id);
   if (found == running_.end()) return;
   auto const l = found->second;
-  if (l->group || l->watch) {
+  if (l->stands) {
     if (l->group) l->group->leave();
     running_.erase(found);
     return;
@@ -131,9 +133,14 @@ void lookups::forget(discovery::question_id id) {
   l->stop.emit(asio::cancellation_type::terminal);
 }
 
+// A group that cannot be sent to is of no use: it ends, and is joined anew when it is asked for again.
 void lookups::send(discovery::question_id group, std::string const& bytes) {
   auto const found = running_.find(group);
-  if (found != running_.end() && found->second->group) (void)found->second->group->send(bytes);
+  if (found == running_.end() || !found->second->group) return;
+  if (auto problem = found->second->group->send(bytes); !problem.empty()) {
+    std::exchange(found->second->group, {})->leave();
+    fail_later(group, cause::network, std::move(problem));
+  }
 }
 
 asio::awaitable<discovery::answer> lookups::find(discovery::question what,
@@ -171,6 +178,7 @@ void lookups::ended(discovery::question_id id, std::exception_ptr const& problem
   auto const found = running_.find(id);
   if (found == running_.end()) return; // a group that was left
   bool const forgotten = found->second->forgotten;
+  if (found->second->group) found->second->group->leave();
   running_.erase(found);
   try {
     if (problem) std::rethrow_exception(problem);

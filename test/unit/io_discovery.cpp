@@ -188,23 +188,21 @@ TEST_CASE("multicast: the members of one machine hear each other, and what is to
         context, {.group = group, .port = 45'891, .interface = interface},
         [&](std::string_view bytes, std::string const&) { heard.emplace_back(bytes); }, [](std::string const&) {});
   };
-  for (auto const* const group : {"239.77.1.1", "ff15::7711"}) {
-    heard.clear();
-    auto const a = member(group, "lo");
-    auto const b = member(group, "127.0.0.1");
-    REQUIRE_MESSAGE(a.has_value(), (a ? "" : a.error()));
-    REQUIRE_MESSAGE(b.has_value(), (b ? "" : b.error()));
-    CHECK((*a)->send(std::string(io::group_socket::bytes_max + 1, 'x')).empty());
-    CHECK((*a)->send("hello").empty());
-    CHECK(run_until(context, [&] { return heard.size() == 2; }));
-    CHECK(heard == std::vector<std::string>{"hello", "hello"});
-    (*a)->leave();
-    (*b)->send("and again");
-    CHECK(run_until(context, [&] { return heard.size() == 3; }));
-    (*b)->leave();
-    context.restart();
-    context.run_for(10ms);
-  }
+  auto const a = member("239.77.1.1", "lo");
+  auto const b = member("239.77.1.1", "127.0.0.1");
+  REQUIRE_MESSAGE(a.has_value(), (a ? "" : a.error()));
+  REQUIRE_MESSAGE(b.has_value(), (b ? "" : b.error()));
+  CHECK((*a)->send(std::string(io::group_socket::bytes_max + 1, 'x')).empty());
+  CHECK((*a)->send("hello").empty());
+  CHECK(run_until(context, [&] { return heard.size() == 2; }));
+  CHECK(heard == std::vector<std::string>{"hello", "hello"});
+  (*a)->leave();
+  CHECK((*b)->send("and again").empty());
+  CHECK(run_until(context, [&] { return heard.size() == 3; }));
+  (*b)->leave();
+  context.restart();
+  context.run_for(10ms);
+  CHECK(heard.size() == 3);
   for (auto const& [group, interface] : {std::pair{"10.0.0.1", ""}, {"x", ""}, {"239.1.1.1", "no-such"}})
     CHECK_MESSAGE(!member(group, interface).has_value(), group);
 }
