@@ -42,7 +42,8 @@ asio::awaitable<discovery::answer> names_of(std::string host, lookup_options opt
     }
     addresses = std::move(found.addresses);
   }
-  if (addresses.empty()) co_return failed(cause::unknown_host, fmt::format("the host {} has no address", host));
+  if (addresses.empty())
+    co_return failed(cause::unknown_host, fmt::format("the host {} has no address", host));
   if (host.empty()) host = "this machine";
   auto said = co_await names_at(host, addresses, options.epmd_port);
   if (!said) co_return said.error();
@@ -59,7 +60,8 @@ asio::awaitable<discovery::answer> records_of(discovery::resolve q, dns_options 
   co_return out;
 }
 
-asio::awaitable<discovery::answer> document_of(discovery::http_get q, std::size_t bytes_max, dns_options dns) {
+asio::awaitable<discovery::answer> document_of(discovery::http_get q, std::size_t bytes_max,
+                                               dns_options dns) {
   // A name of its own: g++ 12 destroys what is made of braces within a co_await twice.
   https_request const request{.server = std::move(q.server),
                               .target = std::move(q.target),
@@ -107,10 +109,12 @@ void lookups::begin(discovery::question_id id, discovery::question const& what,
   auto const l = std::make_shared<lookup>();
   bool const fresh = running_.emplace(id, l).second;
   base::check(fresh, "lookups: a question is asked once");
-  l->stands = std::holds_alternative<discovery::join_group>(what) || std::holds_alternative<discovery::watch>(what);
+  l->stands =
+      std::holds_alternative<discovery::join_group>(what) || std::holds_alternative<discovery::watch>(what);
   if (auto const* const q = std::get_if<discovery::join_group>(&what)) return join(id, *q);
   if (auto const* const q = std::get_if<discovery::watch>(&what)) {
-    l->watch = std::make_unique<file_watch>(context_.get_executor(), q->path, [this, id] { told_.changed(id); });
+    l->watch =
+        std::make_unique<file_watch>(context_.get_executor(), q->path, [this, id] { told_.changed(id); });
     return;
   }
   asio::co_spawn(context_, find(what, std::move(dns_servers)),
@@ -162,7 +166,9 @@ asio::awaitable<discovery::answer> lookups::find(discovery::question what,
 void lookups::join(discovery::question_id id, discovery::join_group const& q) {
   auto joined = group_socket::join(
       context_, {.group = q.group, .port = q.port, .interface = q.interface, .ttl = q.ttl},
-      [this, id](std::string_view bytes, std::string const& from) { told_.packet(id, std::string(bytes), from); },
+      [this, id](std::string_view bytes, std::string const& from) {
+        told_.packet(id, std::string(bytes), from);
+      },
       [this, id](std::string const& why) { fail_later(id, cause::network, why); });
   if (joined)
     running_.at(id)->group = std::move(*joined);
@@ -211,7 +217,8 @@ void fill_in_service_account(discovery::options& o) {
 }
 
 std::int64_t unix_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
 

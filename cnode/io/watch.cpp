@@ -14,8 +14,8 @@ namespace remora::io {
 namespace {
 constexpr auto gather = std::chrono::milliseconds(20); // a change is often several events
 constexpr auto look_again = std::chrono::seconds(1);   // for a folder that is not there
-constexpr std::uint32_t wanted =
-    IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr std::uint32_t wanted = IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
+                                 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 constexpr std::string_view exchanged_link = "..data";
 } // namespace
 

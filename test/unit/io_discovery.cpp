@@ -1,5 +1,6 @@
-// What discovery's look-ups are made of, where no server is needed: addresses of servers, files that are none,
-// watched files, groups of one machine. The rest is in test/beam/discovery_SUITE, with the real servers.
+// What discovery's look-ups are made of, where no server is needed: addresses of servers, files that are
+// none, watched files, groups of one machine. The rest is in test/beam/discovery_SUITE, with the real
+// servers.
 #include "io/discovery.hpp"
 #include "io/dns.hpp"
 #include "io/files.hpp"
@@ -64,8 +65,8 @@ TEST_CASE("dns: servers as people write them") {
   CHECK(dns_server("10.0.0.1:5353") == "10.0.0.1:5353");
   CHECK(dns_server("fd00::1") == "[fd00::1]:53");
   CHECK(dns_server("[fd00::1]:5353") == "[fd00::1]:5353");
-  for (auto const* const wrong : {"", "localhost", "10.0.0.1:", "10.0.0.1:0", "10.0.0.1:65536", "[10.0.0.1]:53",
-                                  "fd00::1:x", "10.0.0.1:5 3", ":53", "[]:53"})
+  for (auto const* const wrong : {"", "localhost", "10.0.0.1:", "10.0.0.1:0", "10.0.0.1:65536",
+                                  "[10.0.0.1]:53", "fd00::1:x", "10.0.0.1:5 3", ":53", "[]:53"})
     CHECK_MESSAGE(dns_server(wrong) == "none", wrong);
 }
 
@@ -73,8 +74,9 @@ TEST_CASE("https: servers as people write them, and nothing without TLS") {
   CHECK(https_server("https://10.0.0.1") == "10.0.0.1 443");
   CHECK(https_server("https://kubernetes.default.svc:6443") == "kubernetes.default.svc 6443");
   CHECK(https_server("https://[fd00::1]:6443") == "fd00::1 6443");
-  for (auto const* const wrong : {"", "http://10.0.0.1", "https://", "https://:443", "https://h:0", "https://h:x",
-                                  "https://[fd00::1", "https://h/path", "https://h\r\nX: y", "https://u@h"})
+  for (auto const* const wrong :
+       {"", "http://10.0.0.1", "https://", "https://:443", "https://h:0", "https://h:x", "https://[fd00::1",
+        "https://h/path", "https://h\r\nX: y", "https://u@h"})
     CHECK_MESSAGE(https_server(wrong) == "none", wrong);
 }
 
@@ -96,7 +98,8 @@ TEST_CASE("https: what would be another header, or no request, is not sent") {
     return why ? std::string(discovery::name_of(*why)) : "sent";
   };
   auto const to = [](std::string target, std::string token) {
-    return io::https_request{.server = "https://127.0.0.1:1", .target = std::move(target), .token_file = std::move(token)};
+    return io::https_request{
+        .server = "https://127.0.0.1:1", .target = std::move(target), .token_file = std::move(token)};
   };
   CHECK(outcome(to("/api", f.at("token"))) == "no_file");
   CHECK(outcome(to("/api", f.at("line"))) == "no_file");
@@ -186,7 +189,8 @@ TEST_CASE("multicast: the members of one machine hear each other, and what is to
   auto const member = [&](std::string const& group, std::string const& interface) {
     return io::group_socket::join(
         context, {.group = group, .port = 45'891, .interface = interface},
-        [&](std::string_view bytes, std::string const&) { heard.emplace_back(bytes); }, [](std::string const&) {});
+        [&](std::string_view bytes, std::string const&) { heard.emplace_back(bytes); },
+        [](std::string const&) {});
   };
   auto const a = member("239.77.1.1", "lo");
   auto const b = member("239.77.1.1", "127.0.0.1");
@@ -212,10 +216,11 @@ TEST_CASE("look-ups: one that is forgotten ends, and nothing of it is told") {
   f.write("nodes", "a@h\n");
   io::asio::io_context context;
   std::vector<std::pair<discovery::question_id, std::string>> told;
-  io::lookups lookups(context, {.file_bytes_max = 8},
-                      {.answered = [&](auto id, auto const& a) { told.emplace_back(id, discovery::describe(a)); },
-                       .changed = [](auto) {},
-                       .packet = [](auto, auto const&, auto const&) {}});
+  io::lookups lookups(
+      context, {.file_bytes_max = 8},
+      {.answered = [&](auto id, auto const& a) { told.emplace_back(id, discovery::describe(a)); },
+       .changed = [](auto) {},
+       .packet = [](auto, auto const&, auto const&) {}});
   lookups.begin(1, discovery::read_file{f.at("nodes")}, {});
   CHECK(told.empty()); // later
   lookups.begin(2, discovery::resolve{"silent.example", discovery::record::a}, {"127.0.0.1:1"});
