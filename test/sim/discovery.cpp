@@ -385,8 +385,12 @@ void simulation::crash(host& h) {
 void simulation::handle(host& h, d::event const& e) {
   note(fmt::format("{} <- {}", h.companion, d::describe(e)));
   if (auto const* const a = std::get_if<d::answered>(&e)) h.ideal.answered(a->id, a->what);
-  if (std::holds_alternative<d::start>(e)) h.paused = h.ended = false;
+  if (std::holds_alternative<d::start>(e)) {
+    h.paused = h.ended = false;
+    h.round_ended = now_;
+  }
   if (auto const* const f = std::get_if<d::link_failed>(&e)) h.attempts.erase({f->where, f->node});
+  if (auto const* const u = std::get_if<d::link_up>(&e)) h.attempts.erase({u->where, u->node});
   h.abandons = std::holds_alternative<d::pause>(e) || std::holds_alternative<d::shutdown>(e) ||
                std::holds_alternative<d::configure>(e);
   d::effects out;
@@ -783,7 +787,8 @@ std::string simulation::lacking() {
       if (h.o.keep_missing_nodes) continue;
       for (auto const& [pair, c] : connections_) {
         auto const& other = pair.first == h.own(side) ? pair.second : pair.first;
-        if (c.dialled_by == h.own(side) && other != h.app && h.ideal.may_drop(other))
+        if (c.dialled_by == h.own(side) && other != h.app && !listed.contains(other) &&
+            h.ideal.may_drop(other))
           out += fmt::format(" {} still has {}", h.own(side), other);
       }
     }
