@@ -26,9 +26,9 @@ known_nodes::outcome known_nodes::mention_by(std::size_t slot, std::string_view 
   if (n->by.size() <= slot) n->by.resize(slot + 1);
   auto& m = n->by[slot];
   bool const fresh = !n->listed();
+  n->gone = false;
   if (!m.listed) {
     m.listed = true;
-    n->gone = false;
     if (++n->listed_by == 1) ++listed_count_;
   }
   m.missed = 0;

@@ -647,13 +647,14 @@ TEST_CASE("discovery: configure keeps what stays, and the links of what goes") {
   p.up("c@h");
   o.sources = {custom{}, epmd_hosts{{"h2"}}};
   auto const out = p.on(configure{o});
-  CHECK(out == lines{"ask 2 list_by_app", "ask 3 epmd_names h2"}); // nobody is disconnected
-  p.lists(2, {"d@h"});
+  CHECK(out == lines{"ask 2 epmd_names h2", "ask 3 list_by_app"}); // nobody is disconnected
+  p.lists(3, {"d@h"});
   CHECK(p.up("d@h").empty());
   // b came by a link of ours, and what it is known for stays: it is missing now.
-  CHECK(p.answer(3, names{}) == lines{});
+  CHECK(p.answer(2, names{}) == lines{"disconnect companion b@h"});
   CHECK(p.c.status().sources.size() == 2);
   CHECK(p.on(disconnected{side::companion, "b@h"}).size() == 2);
+  CHECK(p.c.status().nodes.size() == 1);
 }
 
 TEST_CASE("discovery: configure forgets the questions of a source that goes") {
@@ -662,8 +663,14 @@ TEST_CASE("discovery: configure forgets the questions of a source that goes") {
   auto o = custom_only();
   o.sources = {node_list{{"b@h"}}};
   CHECK(p.on(configure{o}) ==
-        lines{"forget 1", "tell refreshed ok []", "connect companion b@h"}); // the round that asked is over
+        lines{"forget 1", "connect companion b@h"}); // the round goes on with what is new
   CHECK(p.up("b@h") == lines{"tell refreshed ok [b@h]"});
+  o.sources = {node_list{{"b@h", "c@h"}}};
+  CHECK(p.on(configure{o}) == lines{"connect companion c@h"});
+  o.sources = {node_list{{"b@h", "c@h", "d@h"}}}; // while it dials: a round more
+  CHECK(p.on(configure{o}) == lines{"connect companion d@h"});
+  p.up("d@h");
+  CHECK(p.up("c@h") == lines{"tell refreshed ok [b@h c@h d@h]", "tell refreshed ok [b@h c@h d@h]"});
 }
 
 TEST_CASE("discovery: configure can ask for another side") {

@@ -159,7 +159,8 @@ TEST_CASE("discovery: what was recorded can never be played again") {
     for (base::duration t = 1s; t < 200s; t += 1s) {
       a.expired(at(t));
       auto const said = a.receive(packet, at(t), unix_at(t)).what;
-      CHECK_MESSAGE((said == outcome::repeated || said == outcome::clock), (t / 1s), " s, skew ", skew.count());
+      CHECK_MESSAGE((said == outcome::repeated || said == outcome::clock), (t / 1s), " s, skew ",
+                    skew.count());
     }
     CHECK(a.size() == 0);
   }
