@@ -63,6 +63,7 @@ beam() {
 }
 
 part units units build/release/test/unit
+part reconcile build/release/test/bench/reconcile --limit 10
 part sim build/release/test/sim --runs 2000 --keep-going
 part sim-repeats build/release/test/sim --runs 50 --seed 5000 --repeat
 part sim-checkers build/release/test/sim --self-test
