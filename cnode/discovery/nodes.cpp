@@ -70,7 +70,7 @@ std::size_t known_nodes::count_of(std::size_t slot) const {
 
 void known_nodes::drop_if_idle(known_node& n) {
   bool const idle = std::all_of(n.links.begin(), n.links.end(),
-                                [](link const& l) { return l.at == phase::down && !l.asked; });
+                                [](link const& l) { return l.at == phase::down && l.asked == 0; });
   if (!n.listed() && idle) all_.erase(std::string(n.name));
 }
 

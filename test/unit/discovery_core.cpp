@@ -648,10 +648,10 @@ TEST_CASE("discovery: configure keeps what stays, and the links of what goes") {
   o.sources = {custom{}, epmd_hosts{{"h2"}}};
   auto const out = p.on(configure{o});
   CHECK(out == lines{"ask 2 epmd_names h2", "ask 3 list_by_app"}); // nobody is disconnected
-  p.lists(3, {"d@h"});
-  CHECK(p.up("d@h").empty());
   // b came by a link of ours, and what it is known for stays: it is missing now.
-  CHECK(p.answer(2, names{}) == lines{"disconnect companion b@h"});
+  CHECK(p.lists(3, {"d@h"}) == lines{"disconnect companion b@h", "connect companion d@h"});
+  CHECK(p.up("d@h").empty());
+  CHECK(p.answer(2, names{}).empty());
   CHECK(p.c.status().sources.size() == 2);
   CHECK(p.on(disconnected{side::companion, "b@h"}).size() == 2);
   CHECK(p.c.status().nodes.size() == 1);
