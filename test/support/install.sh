@@ -119,7 +119,7 @@ says_keys() {
   [ -s "$dir/keys" ]
 }
 shows_keys() {
-  sed -n 's/^#\{0,1\}\([a-z-]*\) = .*/\1/p; s/^[a-z]*$/&/p' | sed '/^$/d' | sort >"$dir/shown"
+  sed -n 's/^#\{0,1\}\([a-z-]*\) = .*/\1/p; t; s/^[a-z][a-z]*$/&/p' | sort >"$dir/shown"
   diff "$dir/keys" "$dir/shown"
 }
 example_is_accepted() {
