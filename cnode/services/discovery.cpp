@@ -132,14 +132,14 @@ node::task<> discoverer::shared::serve(node::self me) {
   self.emplace(me);
   // Whatever ends it: nobody dials or asks any more.
   struct guard {
-    shared* all;
+    std::shared_ptr<shared> all;
     ~guard() {
       for (auto const& r : all->all()) all->end(r);
       all->main.reset();
       all->once.clear();
       all->self.reset();
     }
-  } const ends{this};
+  } const ends{shared_from_this()};
   if (lists_by_itself() && !main) (void)set(*own); // given before the node ran
   drain();
   while (true) {
@@ -278,8 +278,10 @@ void discoverer::shared::end(std::shared_ptr<run> const& r) {
 // In the middle of the step in which it happens: only noted here.
 void discoverer::shared::on_peer(node::effect const& e) {
   if (!main && once.empty()) return;
-  if (auto const* const up = std::get_if<node::peer_up>(&e))
+  if (auto const* const up = std::get_if<node::peer_up>(&e)) {
+    told_links.erase({side::companion, up->node});
     handle_all_later(discovery::link_up{side::companion, up->node, !up->incoming});
+  }
   if (auto const* const down = std::get_if<node::peer_down>(&e))
     handle_all_later(
         discovery::link_down{side::companion, down->node, down->word.empty() ? down->reason : down->word});
@@ -501,7 +503,9 @@ bool discoverer::tells_of(std::string_view node) const {
 
 bool discoverer::link_up(etf::reference const& front, std::string node) {
   if (!all_->front || all_->front->ref != front) return false;
+  if (all_->app_links.size() >= app_links_max && !all_->app_links.contains(node)) return true;
   all_->app_links.insert(node);
+  all_->told_links.erase({side::app, node});
   all_->handle_all(discovery::link_up{side::app, std::move(node)});
   return true;
 }

@@ -47,7 +47,8 @@ struct discovery_outside {
 
 class discoverer {
 public:
-  static constexpr std::size_t once_max = 16; // run_once() under way
+  static constexpr std::size_t once_max = 16;           // run_once() under way
+  static constexpr std::size_t app_links_max = 100'000; // that a front can report; further ones are not kept
   using done = std::function<void(discovery::result const&)>;
   using wrong = discovery::wrong_option;
 

@@ -173,7 +173,8 @@ kubernetes_failures(Config) ->
          ?assertMatch({What, {error, {discovery_failed, [{_, Cause, _}]}}}, {What, refresh(Config, Us)})
      end || {What, Cause} <- [{{status, 401}, unauthorized}, {{status, 403}, forbidden}, {{status, 500}, server_error},
                               {hang, timeout}, {truncated, bad_answer}, {{document, "no JSON"}, bad_answer},
-                              {{document, "{\"kind\":\"Pod\"}"}, bad_answer}]],
+                              {{document, "{\"kind\":\"Pod\"}"}, bad_answer},
+                              {{document, lists:duplicate(5, binary:copy(<<" ">>, 1 bsl 20))}, too_large}]],
     token(K, "a-third-token"),
     discovery_parts:serve(Api, {document, Document}),
     ?assertEqual(found([A]), refresh(Config, Us)), % it reads the same file
