@@ -18,6 +18,7 @@
 
 -export([create/1, open/3, live/0, lost/0, down/1, was_live/0]).
 -export([is_up/0, companion/0, line/0, call_timeout/0, epoch/0, version/0, set_version/1]).
+-export([discovery/0, set_discovery/1]).
 
 -define(UP, 1).
 -define(VERSION, 2).
@@ -126,6 +127,16 @@ version() -> number(?VERSION).
 
 -spec set_version(non_neg_integer()) -> ok.
 set_version(Version) -> atomics:put(numbers(), ?VERSION, Version).
+
+%% @doc What this VM wants of discovery, beside its options: kept for a new companion, and a new remora_discovery.
+-spec discovery() -> running | paused | shut_down.
+discovery() -> info(discovery, running).
+
+-spec set_discovery(running | paused | shut_down) -> ok.
+set_discovery(Wanted) ->
+    try ets:insert(remora_info, {discovery, Wanted}) of true -> ok
+    catch error:badarg -> ok
+    end.
 
 %% The tables are gone when the supervisor is.
 info(Key, Default) ->
