@@ -267,6 +267,60 @@ pub opaque type Subscription {
   Subscription(pid: Pid)
 }
 
+/// What discovery does now.
+pub type DiscoveryStatus {
+  DiscoveryStatus(
+    state: DiscoveryState,
+    /// Milliseconds until the sources are asked again, if they will be.
+    next_round: Option(Int),
+    sources: List(SourceStatus),
+    /// Those that are listed now, or were until a moment ago.
+    nodes: List(NodeStatus),
+  )
+}
+
+/// Whether discovery runs.
+pub type DiscoveryState {
+  /// Remora was started with `none()`.
+  NotDiscovering
+  /// It does.
+  Discovering
+  /// It waits for `resume`.
+  Resting
+  /// It was ended for good, from Erlang.
+  Ended
+}
+
+/// What a source has said.
+pub type SourceStatus {
+  SourceStatus(
+    source: String,
+    /// How many nodes it lists.
+    nodes: Int,
+    /// Whether it has ever answered.
+    answered: Bool,
+    /// What is wrong with its last answer.
+    trouble: Option(DiscoveryError),
+  )
+}
+
+/// A node that is listed, and how the companion and this VM are connected to it.
+pub type NodeStatus {
+  NodeStatus(node: String, companion: Link, app: Link)
+}
+
+/// A connection that there should be.
+pub type Link {
+  /// There need not be one; see `with_side`.
+  NotWanted
+  /// It is there.
+  Connected
+  /// It is being made, after so many attempts that failed.
+  Connecting(failures: Int)
+  /// The last attempt failed; it is made again after so many milliseconds.
+  Waiting(failures: Int, reason: String, next: Option(Int))
+}
+
 // ---- where nodes are found --------------------------------------------------
 
 /// No discovery: nodes are connected with `cluster.connect`, or connect to this
@@ -1086,6 +1140,18 @@ pub fn get_node_basename(node: String) -> Result(String, Nil) {
 /// ```
 @external(erlang, "remora_ffi", "status")
 pub fn status() -> Result(Status, StatusError)
+
+/// What discovery does now, source by source and node by node: the companion is
+/// asked.
+///
+/// ```gleam
+/// import remora
+///
+/// let assert Ok(status) = remora.discovery_status()
+/// let assert remora.NotDiscovering = status.state
+/// ```
+@external(erlang, "remora_discovery_ffi", "status")
+pub fn discovery_status() -> Result(DiscoveryStatus, StatusError)
 
 /// Tells a subject of each event from here on, until its owner ends, remora is
 /// shut down, or it is unsubscribed. The first events say how it is now:

@@ -45,7 +45,7 @@
 
 -export([refresh/1, pause/1, resume/1, shutdown/1, status/0, run_once/1, run_once/2]).
 
--export_type([options/0, source/0, result/0, failure/0, side/0, problem/0]).
+-export_type([options/0, source/0, result/0, failure/0, side/0, problem/0, status/0, link/0]).
 
 -type options() :: remora_discovery_options:given().
 -type source() :: remora_discovery_options:source().
@@ -56,8 +56,16 @@
 %% The nodes are those listed that are connected.
 -type result() :: {ok, [node()]}
                 | {error, {discovery_failed, [failure()]}}
-                | {error, {connect_failed, [{node(), Reason :: term()}]}}
-                | {error, {disconnect_failed, [{node(), Reason :: term()}]}}.
+                | {error, {connect_failed, [{node() | binary(), Reason :: atom() | binary()}]}}
+                | {error, {disconnect_failed, [{node() | binary(), Reason :: atom() | binary()}]}}.
+-type status() :: #{state := not_configured | idle | running | paused | stopped,
+                    next_round_ms := non_neg_integer() | undefined,
+                    sources := [#{source := binary(), nodes := non_neg_integer(), answered := boolean(),
+                                  trouble := {Cause :: atom(), Text :: binary()} | undefined}],
+                    nodes := [#{node := node() | binary(), companion := link(), app := link()}]}.
+-type link() :: #{up := boolean(), ours := boolean(), dialling := boolean(), failures := non_neg_integer(),
+                  reason := atom() | binary(), next_ms := non_neg_integer() | undefined}
+              | undefined.
 -type refusal() :: paused | shut_down | busy | not_configured | not_running | timeout.
 
 %% @doc A round now, waited for within so many ms. It dials at once whom it finds, however long they were away. A round
@@ -76,8 +84,9 @@ resume(Within) -> want(running, resume, Within).
 -spec shutdown(Within :: timeout()) -> ok | {error, refusal()}.
 shutdown(Within) -> want(shut_down, shutdown, Within).
 
-%% @doc What the companion says of it: sources, when they are asked next, and the nodes with their links.
--spec status() -> {ok, map()} | {error, refusal()}.
+%% @doc What the companion says of it: whether it runs, when the sources are asked next (in ms), how each of them
+%% answered, and the nodes that are listed, with the link of either side. `undefined' stands for what there is not.
+-spec status() -> {ok, status()} | {error, not_running | timeout}.
 status() -> ask(status, remora_state:call_timeout()).
 
 %% @equiv run_once(Options, AsLongAsItTakes)

@@ -3,7 +3,7 @@
 %%% @private
 -module(remora_discovery_ffi).
 
--export([options/2, run_once/2, refresh/1, pause/1, resume/1, event/1]).
+-export([options/2, run_once/2, refresh/1, pause/1, resume/1, status/0, event/1]).
 
 -type text() :: binary().
 -type option(T) :: {some, T} | none.
@@ -102,6 +102,35 @@ connect_error(Node, Reason) -> {not_reached, Node, text(Reason)}.
 disconnect_error(Node, not_connected) -> {not_connected, Node};
 disconnect_error(Node, timeout) -> {disconnect_timeout, Node};
 disconnect_error(Node, Reason) -> {not_disconnected, Node, text(Reason)}.
+
+-spec status() -> {ok, tuple()} | {error, status_not_running | status_timeout}.
+status() ->
+    case remora_discovery:status() of
+        {ok, #{state := State, next_round_ms := Next, sources := Sources, nodes := Nodes}} ->
+            {ok, {discovery_status, state(State), ms(Next), [source_status(Source) || Source <- Sources],
+                  [{node_status, text(Node), side_link(Companion), side_link(App)}
+                   || #{node := Node, companion := Companion, app := App} <- Nodes]}};
+        {error, timeout} -> {error, status_timeout};
+        {error, _} -> {error, status_not_running}
+    end.
+
+state(running) -> discovering;
+state(paused) -> resting;
+state(stopped) -> ended;
+state(_) -> not_discovering.
+
+ms(undefined) -> none;
+ms(Ms) -> {some, Ms}.
+
+source_status(#{source := Source, nodes := Count, answered := Answered, trouble := undefined}) ->
+    {source_status, Source, Count, Answered, none};
+source_status(#{source := Source, nodes := Count, answered := Answered, trouble := {Cause, Text}}) ->
+    {source_status, Source, Count, Answered, {some, discovery_error(Source, Cause, Text)}}.
+
+side_link(undefined) -> not_wanted;
+side_link(#{up := true}) -> connected;
+side_link(#{dialling := true, failures := Failures}) -> {connecting, Failures};
+side_link(#{failures := Failures, reason := Reason, next_ms := Next}) -> {waiting, Failures, text(Reason), ms(Next)}.
 
 %% ---- what goes wrong with a source ------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@
 -define(FULL_PAUSE_MS, 5).
 -define(LISTS_MAX, 4).        % of the user's function at once; a round has one
 -define(STATUS_DEPTH, 12).
+-define(REASON_MAX, 200).
 
 -record(state, {
     checked :: remora_discovery_options:checked() | none,
@@ -206,10 +207,9 @@ news(News, State) ->
     State.
 
 is_news({refreshed, _}) -> true;
-is_news({connect_failed, Side, Node, Reason, Ms}) ->
-    is_atom(Side) andalso is_atom(Node) andalso is_atom(Reason) andalso is_integer(Ms);
-is_news({dropped, Side, Node}) -> is_atom(Side) andalso is_atom(Node);
-is_news({source_failed, _, Cause, Text}) -> is_atom(Cause) andalso is_binary(Text);
+is_news({connect_failed, Side, _Node, _Reason, Ms}) -> is_atom(Side) andalso is_integer(Ms);
+is_news({dropped, Side, _Node}) -> is_atom(Side);
+is_news({source_failed, Source, Cause, Text}) -> is_binary(Source) andalso is_atom(Cause) andalso is_binary(Text);
 is_news(News) -> lists:member(News, [paused, resumed, stopped]).
 
 %% What is connected first, so that the companion knows it when it compares.
@@ -234,8 +234,9 @@ ended({list, Id}, {timeout, Ms}, State) ->
 ended({list, Id}, {raised, Class, Reason}, State) ->
     report({listed, Id, {error, text("the function raised ~s: ~0tP", [Class, Reason, ?STATUS_DEPTH])}}, State).
 
-%% A user's function may give, or raise, anything: in the log, and one word for the companion.
+%% A user's function may give, or raise, anything: that goes to the log, and a word to the companion.
 reason(_, {ok, {error, Reason}}) when is_atom(Reason) -> Reason;
+reason(_, {ok, {error, Reason}}) when is_binary(Reason), byte_size(Reason) =< ?REASON_MAX -> Reason;
 reason(_, {timeout, _}) -> timeout;
 reason(Node, {ok, Other}) -> logged(Node, "gave", Other, failed);
 reason(Node, {raised, _, Reason}) -> logged(Node, "raised", Reason, raised).

@@ -149,13 +149,15 @@ said(Text) -> [". It said last: ", Text].
 
 term(Term) -> io_lib:format("~0tP", [Term, 20]).
 
-each(Nodes) -> lists:join("; ", [[text_of(Node), ", because ", lower(text(Reason))] || {Node, Reason} <- Nodes]).
+each(Nodes) -> lists:join("; ", [[text_of(Node), because(Reason)] || {Node, Reason} <- Nodes]).
 
-%% In the middle of a sentence, and not at its end.
-lower(Text) ->
-    case string:trim(unicode:characters_to_binary(Text), trailing, ".") of
-        <<First, Rest/binary>> when First >= $A, First =< $Z -> <<(First + 32), Rest/binary>>;
-        Other -> Other
+%% A sentence within one, where there is one for it; else the word itself.
+because(Reason) ->
+    case {format(Reason), Reason} of
+        {<<"Unexpected: ", _/binary>>, Word} when is_atom(Word) ->
+            [": ", string:replace(atom_to_binary(Word), "_", " ", all)];
+        {<<"Unexpected: ", _/binary>>, Words} when is_binary(Words) -> [": ", Words];
+        {<<First, Rest/binary>>, _} -> [", because ", string:lowercase(<<First>>), string:trim(Rest, trailing, ".")]
     end.
 
 text_of(Text) when is_binary(Text) -> Text;

@@ -21,7 +21,7 @@
 %%% <ul>
 %%% <li>`{refreshed, Result}': a round has ended; what remora_discovery:refresh/1 gives.</li>
 %%% <li>`{connect_failed, Side, Node, Reason, Ms}': an attempt to connect a listed node failed, why in one word, and how
-%%%     long until the next one. Side: who tried, `app' (this VM) or `companion'.</li>
+%%%     long until the next one. Side: who tried, `app' (this VM) or `companion'. What is no name, or no word, is text.</li>
 %%% <li>`{dropped, Side, Node}': it was disconnected, as no source lists it any more.</li>
 %%% <li>`{source_failed, Source, Cause, Text}': a source could not be asked, or only in part. Nobody is disconnected for
 %%%     it.</li>
@@ -43,7 +43,7 @@
                | {name_lost, Name :: term(), Holder :: pid() | none}
                | {membership_lost, Scope :: atom(), Group :: term(), pid()}
                | {refreshed, remora_discovery:result()}
-               | {connect_failed, remora_discovery:side(), node(), Reason :: atom(), Ms :: non_neg_integer()}
+               | {connect_failed, remora_discovery:side(), node() | binary(), Reason :: atom() | binary(), Ms :: non_neg_integer()}
                | {dropped, remora_discovery:side(), node()}
                | {source_failed, Source :: binary(), Cause :: atom(), Text :: binary()}
                | paused | resumed | stopped.
