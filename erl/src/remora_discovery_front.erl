@@ -110,12 +110,12 @@ terminate(_Reason, #state{links = Links, lists = Lists}) ->
 format_status(_, [_Dictionary, #state{ref = Ref, listed = Listed} = State]) ->
     [{data, [{"State", #{configured => is_reference(Ref), waiting => queue:len(State#state.outbox), listed => Listed}}]}].
 
-answer_or_job(Message, #state{asked = {asked, _} = Asked} = State) ->
+answer_or_job(Message, #state{asked = undefined} = State) -> job(Message, State);
+answer_or_job(Message, #state{asked = Asked} = State) ->
     case remora_door:answered(Message, Asked) of
         no -> job(Message, State);
         Answer -> configured(Answer, State#state{asked = undefined})
-    end;
-answer_or_job(Message, State) -> job(Message, State).
+    end.
 
 job(Message, #state{links = Links, lists = Lists} = State) ->
     case remora_jobs:message(Message, Links) of

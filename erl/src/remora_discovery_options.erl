@@ -194,6 +194,7 @@ is_custom(connect, Function) -> is_function(Function, 1);
 is_custom(disconnect, Function) -> is_function(Function, 1);
 is_custom(_, _) -> false.
 
+-spec wrong_function(term()) -> no_return().
 wrong_function(Key) ->
     wrong(custom, [shown(Key), " is none of its functions; they are discover/0, connect/1, disconnect/1 and list/0"]).
 
@@ -283,6 +284,7 @@ as_node(Node) ->
         error -> error
     end.
 
+-spec not_right(atom(), term(), unicode:chardata()) -> no_return().
 not_right(Key, Value, Right) -> wrong(Key, ["it is ", shown(Value), ", and should be ", Right]).
 
 -spec wrong(atom(), unicode:chardata()) -> no_return().

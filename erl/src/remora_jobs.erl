@@ -9,6 +9,7 @@
 -module(remora_jobs).
 
 -export([new/1, start/4, message/2, stop/1]).
+-export([work/1]).
 
 -export_type([jobs/0, result/0]).
 
@@ -38,8 +39,12 @@ next(#jobs{limit = Limit, running = Running, waiting = Waiting} = Jobs) when len
 next(Jobs) -> Jobs.
 
 run(Key, Fun, Ms) ->
-    {Pid, Monitor} = spawn_opt(fun() -> exit({?RESULT, result(Fun)}) end, [link, monitor]),
+    {Pid, Monitor} = spawn_opt(?MODULE, work, [Fun], [link, monitor]),
     #job{key = Key, pid = Pid, monitor = Monitor, timer = erlang:start_timer(Ms, self(), ?RESULT), ms = Ms}.
+
+%% The result is the reason of its end.
+-spec work(fun(() -> term())) -> no_return().
+work(Fun) -> exit({?RESULT, result(Fun)}).
 
 result(Fun) ->
     try {ok, Fun()}

@@ -13,9 +13,10 @@ cases() ->
      raises_hangs_lies, own_connections, own_connections_fail, own_list, own_list_fails, connects_do_not_block,
      pause_and_resume, shut_down, killed_while_discovering, killed_while_paused, front_crashes, frozen_companion,
      pop_cut_heals, once, once_with_functions, not_configured, wrong_options, secrets_are_hidden, sentences,
-     former_ref, jobs].
+     former_ref, orders_and_reports, news_before_the_answer, refused_later, silent_at_first, jobs].
 
-peers() -> [shim_ct:peer_opts(?MODULE) || _ <- [1, 2, 3]].
+peers() -> [(shim_ct:peer_opts(?MODULE))#{modules := [doorstand | maps:get(modules, shim_ct:peer_opts(?MODULE))]}
+            || _ <- [1, 2, 3]].
 
 init_per_testcase(_, Config) ->
     [ok = rcall(P, ?MODULE, fresh, []) || P <- remora_ct:peers(Config)],
@@ -636,6 +637,96 @@ former_ref(Config) ->
     ?assertNot(lists:member(paused, events(Vm, Listener))),
     ?assertEqual(Front, rcall(Vm, erlang, whereis, [remora_discovery])).
 
+%% ---- a companion that is none: doorstand ---------------------------------------------------------------------------
+
+beside_a_stand(Config, Discovery, Test) ->
+    {Vm, Second} = {vm(Config), second(Config)},
+    ok = rcall(Second, doorstand, start, []),
+    try
+        Test(Vm, Second, fun() ->
+            start(Vm, Discovery, #{binary => {managed_elsewhere, maps:get(node, Second)}, call_timeout => 500})
+        end)
+    after
+        shim_ct:stop(Vm),
+        rcall(Second, doorstand, stop, [])
+    end.
+
+said(Second) -> rcall(Second, doorstand, said, []).
+await_said(Second, What) -> wait_until(fun() -> lists:member(What, said(Second)) end, 5_000).
+
+%% Each order of the companion, and what it hears of it.
+orders_and_reports(Config) ->
+    #{node := N3} = Third = third(Config),
+    [_, Host] = string:split(atom_to_list(N3), "@"),
+    Absent = list_to_atom("absent@" ++ Host),
+    beside_a_stand(Config, #{sources => [custom(), local_epmd], grace => 7}, fun(Vm, Second, Start) ->
+        pong = rcall(Vm, net_adm, ping, [N3]),
+        Start(),
+        Say = fun(News) -> ok = rcall(Second, doorstand, say, [News]) end,
+        %% Who is connected already comes first.
+        [{configure, #{sources := [custom, local_epmd], grace := 7}}, {up, N3} | _] = said(Second),
+        Say({connect, Absent}),
+        await_said(Second, {connect_failed, Absent, not_registered}),
+        Say({disconnect, N3}),
+        await_said(Second, {disconnected, N3}),
+        wait_until(fun() -> [{down, N3, R} || {down, N, R} <- said(Second), N =:= N3, is_atom(R)] =/= [] end, 5_000),
+        ?assertNot(has(Vm, N3)),
+        Say({disconnect, N3}),
+        await_said(Second, {disconnect_failed, N3, not_connected}),
+        Say({connect, N3}),
+        wait_until(fun() -> length([x || {up, N} <- said(Second), N =:= N3]) >= 2 end, 5_000),
+        ?assert(has(Third, maps:get(node, Vm))),
+        says(Vm, {ok, [N3, <<"b@h">>]}),
+        Say({list, 17}),
+        await_said(Second, {listed, 17, {ok, lists:sort([atom_to_binary(N3), <<"b@h">>])}}),
+        says(Vm, raise),
+        Say({list, 18}),
+        wait_until(fun() -> [x || {listed, 18, {error, Text}} <- said(Second), is_binary(Text)] =/= [] end, 5_000),
+        %% What this version does not know is logged, and nothing else.
+        Listener = listen(Vm),
+        Say({something, new}),
+        Say({refreshed, {error, {disconnect_failed, [{N3, leaving}]}}}),
+        await_event(Vm, Listener, fun(E) -> E =:= {refreshed, {error, {disconnect_failed, [{N3, leaving}]}}} end),
+        ?assertEqual([], [E || E <- events(Vm, Listener), element(1, E) =:= something])
+    end).
+
+%% Another process of the companion may be quicker than the one that answers.
+news_before_the_answer(Config) ->
+    beside_a_stand(Config, #{sources => [custom()]}, fun(Vm, Second, Start) ->
+        says(Vm, {ok, [<<"b@h">>]}),
+        Start(),
+        ok = rcall(Second, doorstand, will, [{news, [{list, 1}, {list, 2}]}]),
+        ok = run(Vm, fun() -> remora_discovery_front:configure() end),
+        [await_said(Second, {listed, Id, {ok, [<<"b@h">>]}}) || Id <- [1, 2]]
+    end).
+
+%% Not at the start: then it is in the log, and the rest goes on.
+refused_later(Config) ->
+    beside_a_stand(Config, #{sources => [local_epmd]}, fun(Vm, Second, Start) ->
+        ok = rcall(Second, doorstand, will, [{error, {option, grace, <<"it is too odd">>}}]),
+        ?assertError({badmatch, {error, {discovery_option, grace, <<"it is too odd">>}}}, Start()),
+        Start(),
+        Front = rcall(Vm, erlang, whereis, [remora_discovery]),
+        run(Vm, fun() -> shimnode:catch_logs() end),
+        ok = rcall(Second, doorstand, will, [{error, {option, grace, <<"it is too odd">>}}]),
+        ok = run(Vm, fun() -> remora_discovery_front:configure() end),
+        wait_until(fun() -> nomatch =/= string:find(io_lib:format("~tp", [rcall(Vm, shimnode, logs, [])]), "too odd") end, 5_000),
+        rcall(Vm, shimnode, release_logs, []),
+        ?assertEqual(Front, rcall(Vm, erlang, whereis, [remora_discovery]))
+    end).
+
+%% The start does not wait for ever, and the configuration is told again until it is answered.
+silent_at_first(Config) ->
+    beside_a_stand(Config, #{sources => [local_epmd]}, fun(Vm, Second, Start) ->
+        ok = rcall(Second, doorstand, will, [silent]),
+        {Ms, ok} = elapsed(Start),
+        ?assert(Ms >= 500 andalso Ms < 5_000),
+        wait_until(fun() -> length([x || {configure, _} <- said(Second)]) =:= 2 end, 5_000),
+        Listener = listen(Vm),
+        ok = rcall(Second, doorstand, say, [paused]),
+        await_event(Vm, Listener, fun(E) -> E =:= paused end)
+    end).
+
 %% ---- remora_jobs, by itself ------------------------------------------------------------------------------------------
 
 jobs(Config) -> ok = rcall(vm(Config), ?MODULE, jobs_here, []).
@@ -673,7 +764,7 @@ jobs_here() ->
 
 await_job(Jobs) ->
     receive
-        Message ->
+        Message when element(1, Message) =/= began ->
             case remora_jobs:message(Message, Jobs) of
                 no -> await_job(Jobs); % the exit signals of links
                 Done -> Done
