@@ -1,11 +1,13 @@
 %%% @doc The front of discovery: what the companion, which decides, cannot do itself is done here.
 %%%
+%%% ```
 %%%   companion                                        this process
 %%%   {connect, Node}, {disconnect, Node}       ->     this VM's own connections (remora_link), or the user's functions
 %%%   {list, Id}                                ->     the user's function that finds nodes
 %%%   refreshed, paused, connect_failed, ..     ->     remora_events
 %%%                                             <-     {up, Node}, {down, Node, Reason}: of this VM's connections
 %%%                                             <-     how each of the above ended
+%%% '''
 %%%
 %%% The configuration is an intent: each new companion is told. Its answer is a reference that all later messages have;
 %%% what has another one is of a former companion. The first time, at the start of remora, is waited for, so that an option
