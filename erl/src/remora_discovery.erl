@@ -44,6 +44,7 @@
 -module(remora_discovery).
 
 -export([refresh/1, pause/1, resume/1, shutdown/1, status/0, run_once/1, run_once/2]).
+-export([tidy/1]).
 
 -export_type([options/0, source/0, result/0, failure/0, side/0, problem/0, status/0, link/0]).
 
@@ -102,9 +103,16 @@ run_once(Options, Within) -> remora_discovery_once:run(Options, Within).
 
 ask(What, Within) ->
     case remora_door:call(remora_door:discovery(What), Within) of
-        {ok, Answer} -> Answer;
+        {ok, Answer} -> tidy(Answer);
         {error, _} = Error -> Error
     end.
+
+%% @doc A node that neither side could connect for the same reason is one failure.
+%% @private
+-spec tidy(term()) -> term().
+tidy({error, {connect_failed, Nodes}}) -> {error, {connect_failed, lists:usort(Nodes)}};
+tidy({error, {disconnect_failed, Nodes}}) -> {error, {disconnect_failed, lists:usort(Nodes)}};
+tidy(Answer) -> Answer.
 
 %% The next companion shall know it too. One that came while we asked does not yet: the epoch tells.
 want(Wanted, What, Within) ->

@@ -9,9 +9,12 @@
 %%%                                             <-     how each of the above ended
 %%% '''
 %%%
-%%% The configuration is an intent: each new companion is told. Its answer is a reference that all later messages have;
-%%% what has another one is of a former companion. The first time, at the start of remora, is waited for, so that an option
-%%% which the companion refuses is an error of the start.
+%%% The configuration is an intent: each new companion is told, and that discovery is paused or shut down if it is. Its
+%%% answer is a reference that all later messages have; what has another one is of a former companion. The first time, at
+%%% the start of remora, is waited for, so that an option which the companion refuses is an error of the start.
+%%%
+%%% A round of its own (remora_discovery:run_once/1) needs somebody who connects this VM too. Where remora was started
+%%% without discovery, a second one of these is the front for the time of the round.
 %%%
 %%% Nothing here waits for others: connections and functions of users have processes of their own with a time limit
 %%% (remora_jobs), and what the connection to the companion does not take now is kept until it does.
@@ -19,7 +22,7 @@
 -module(remora_discovery_front).
 -behaviour(gen_server).
 
--export([start_link/1, configure/0]).
+-export([start_link/1, configure/0, stand_in/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, format_status/2]).
 
 -define(NAME, remora_discovery).
@@ -31,6 +34,8 @@
 
 -record(state, {
     checked :: remora_discovery_options:checked() | none,
+    %% Of a stand-in: who it is for.
+    user :: pid() | undefined,
     events :: reference() | undefined,
     %% Of the configuration that the companion has; without one, the answer that is to come and the news before it.
     ref :: reference() | undefined,
@@ -45,7 +50,7 @@
     listed = [] :: [node()]
 }).
 
-%% @doc Also without a configuration: then it has nothing to do.
+%% @doc Also without a configuration: then there is only a pause of what the program itself was given to tell again.
 -spec start_link(remora_options:options()) -> gen_server:start_ret().
 start_link(Options) -> gen_server:start_link({local, ?NAME}, ?MODULE, maps:get(discovery, Options, none), []).
 
@@ -53,11 +58,33 @@ start_link(Options) -> gen_server:start_link({local, ?NAME}, ?MODULE, maps:get(d
 -spec configure() -> ok.
 configure() -> gen_server:cast(?NAME, configure).
 
+%% @doc Runs Fun, with a front that has this configuration's functions and limits if there is none else.
+-spec stand_in(remora_discovery_options:checked(), fun(() -> Result)) -> Result.
+stand_in(Checked, Fun) ->
+    try gen_server:call(?NAME, has_configuration) of
+        true -> Fun();
+        false ->
+            {ok, Pid} = gen_server:start(?MODULE, {stand_in, self(), Checked#{options := #{}}}, []),
+            try Fun()
+            after
+                gen_server:cast(Pid, round_is_over)
+            end
+    catch exit:{_, {gen_server, call, _}} -> Fun() % remora does not run, which Fun will hear too
+    end.
+
 %% ---- the process ----------------------------------------------------------------------------------------------------
 
--spec init(remora_discovery_options:checked() | none) -> {ok, #state{}} | {stop, {shutdown, term()}}.
+-spec init(Configuration | {stand_in, pid(), Configuration}) -> {ok, #state{}} | {stop, {shutdown, term()}}
+    when Configuration :: remora_discovery_options:checked() | none.
+init({stand_in, User, Checked}) ->
+    _ = monitor(process, User),
+    case init(Checked) of
+        {ok, State} -> {ok, State#state{user = User}};
+        Stop -> Stop
+    end;
 init(none) ->
-    {ok, #state{checked = none, links = remora_jobs:new(1), lists = remora_jobs:new(1)}};
+    {ok, Events} = remora_events:subscribe(),
+    {ok, #state{checked = none, events = Events, links = remora_jobs:new(1), lists = remora_jobs:new(1)}};
 init(#{dial_limit := DialLimit} = Checked) ->
     process_flag(trap_exit, true), % for remora_jobs
     ok = net_kernel:monitor_nodes(true, [nodedown_reason, {node_type, all}]),
@@ -71,17 +98,24 @@ init(#{dial_limit := DialLimit} = Checked) ->
 
 first_deadline() -> remora_door:deadline(remora_state:call_timeout()).
 
-first({ok, {error, {option, Key, Text}}}, _State) -> {stop, {shutdown, {discovery_option, Key, Text}}};
+%% A stand-in has given nothing that could be refused.
+first({ok, {error, {option, Key, Text}}} = Refused, #state{checked = #{options := Options}} = State) ->
+    case remora_state:discovery() of
+        new when map_size(Options) > 0 -> {stop, {shutdown, {discovery_option, Key, Text}}};
+        _ -> {ok, configured(Refused, State#state{asked = undefined})}
+    end;
 first(Answer, State) -> {ok, configured(Answer, State#state{asked = undefined})}.
 
--spec handle_call(term(), gen_server:from(), #state{}) -> {reply, {error, unknown_request}, #state{}}.
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
+handle_call(has_configuration, _From, #state{checked = Checked} = State) -> {reply, Checked =/= none, State};
 handle_call(_Request, _From, State) -> {reply, {error, unknown_request}, State}.
 
--spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
-handle_cast(configure, #state{checked = #{}} = State) -> {noreply, ask(State)};
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}} | {stop, normal, #state{}}.
+handle_cast(configure, State) -> {noreply, ask(State)};
+handle_cast(round_is_over, #state{user = User} = State) when is_pid(User) -> {stop, normal, State};
 handle_cast(_Message, State) -> {noreply, State}.
 
--spec handle_info(term(), #state{}) -> {noreply, #state{}}.
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal, #state{}}.
 handle_info({remora_discovery, Ref, News}, #state{ref = Ref} = State) when is_reference(Ref) ->
     {noreply, news(News, State)};
 handle_info({remora_discovery, Ref, News}, #state{asked = Asked, early = Early} = State) when Asked =/= undefined ->
@@ -98,6 +132,8 @@ handle_info(again, #state{ref = undefined, asked = undefined} = State) ->
     {noreply, ask(State)};
 handle_info(flush, State) ->
     {noreply, flush(State#state{pausing = false})};
+handle_info({'DOWN', _, process, User, _}, #state{user = User} = State) when is_pid(User) ->
+    {stop, normal, State};
 handle_info(Message, State) ->
     {noreply, answer_or_job(Message, State)}.
 
@@ -132,12 +168,13 @@ job(Message, #state{links = Links, lists = Lists} = State) ->
 %% ---- the configuration ------------------------------------------------------------------------------------------------
 
 %% Not one that is shut down: it would begin again.
-ask(State) ->
+ask(#state{checked = Checked} = State) ->
     Fresh = forget(State),
-    case remora_state:discovery() of
-        shut_down -> Fresh;
+    case {remora_state:discovery(), Checked} of
+        {shut_down, _} -> tell([remora_door:discovery(shutdown)], Fresh);
+        {_, none} -> tell(pause_too(), Fresh);
         _ ->
-            Request = remora_door:configure_discovery(remora_discovery_options:request(State#state.checked)),
+            Request = remora_door:configure_discovery(remora_discovery_options:request(Checked)),
             case remora_door:ask(Request, remora_door:deadline(0)) of
                 {error, not_running} -> Fresh; % companion_up comes
                 {error, timeout} -> later(Fresh);
@@ -155,6 +192,7 @@ later(State) ->
     State.
 
 configured({ok, {ok, Ref}}, #state{early = Early} = State) when is_reference(Ref) ->
+    remora_state:discovery() =:= new andalso whereis(?NAME) =:= self() andalso remora_state:set_discovery(running),
     Told = tell(pause_too() ++ [remora_door:report_discovery(Ref, {up, Node}) || Node <- connected(State)],
                 State#state{ref = Ref, early = []}),
     lists:foldr(fun({R, News}, S) when R =:= Ref -> news(News, S);
@@ -201,6 +239,10 @@ news({list, Id}, #state{checked = #{functions := #{discover := _} = Functions, a
     State#state{lists = remora_jobs:start({list, Id}, fun() -> look(Functions) end, Ms, Lists)};
 news({list, Id}, State) -> % a custom source that we do not have
     report({listed, Id, {error, <<"this VM has no function that finds nodes">>}}, State);
+news(_OfNoConcern, #state{user = User} = State) when is_pid(User) -> State;
+news({refreshed, Result}, State) ->
+    remora_events:notify({refreshed, remora_discovery:tidy(Result)}),
+    State;
 news(News, State) ->
     case is_news(News) of
         true -> remora_events:notify(News);
@@ -208,7 +250,6 @@ news(News, State) ->
     end,
     State.
 
-is_news({refreshed, _}) -> true;
 is_news({connect_failed, Side, _Node, _Reason, Ms}) -> is_atom(Side) andalso is_integer(Ms);
 is_news({dropped, Side, _Node}) -> is_atom(Side);
 is_news({source_failed, Source, Cause, Text}) -> is_binary(Source) andalso is_atom(Cause) andalso is_binary(Text);

@@ -40,9 +40,10 @@ beside(Failure, _) -> {error, {discovery_failed, [Failure]}}.
 
 by_companion(Checked, Deadline) ->
     Request = remora_door:discover_once(remora_discovery_options:request(Checked)),
-    case remora_door:call(Request, remora_door:left(Deadline)) of
+    Ask = fun() -> remora_door:call(Request, remora_door:left(Deadline)) end,
+    case remora_discovery_front:stand_in(Checked, Ask) of
         {ok, {error, {option, Key, Text}}} -> {error, {discovery_option, Key, Text}};
-        {ok, Answer} -> Answer;
+        {ok, Answer} -> remora_discovery:tidy(Answer);
         {error, _} = Error -> Error
     end.
 

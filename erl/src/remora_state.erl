@@ -128,9 +128,10 @@ version() -> number(?VERSION).
 -spec set_version(non_neg_integer()) -> ok.
 set_version(Version) -> atomics:put(numbers(), ?VERSION, Version).
 
-%% @doc What this VM wants of discovery, beside its options: kept for a new companion, and a new remora_discovery.
--spec discovery() -> running | paused | shut_down.
-discovery() -> info(discovery, running).
+%% @doc What this VM wants of discovery, beside its options: kept for a new companion, and a new remora_discovery. `new':
+%% its options were not yet told to a companion.
+-spec discovery() -> new | running | paused | shut_down.
+discovery() -> info(discovery, new).
 
 -spec set_discovery(running | paused | shut_down) -> ok.
 set_discovery(Wanted) ->

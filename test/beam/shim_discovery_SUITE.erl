@@ -12,7 +12,7 @@ cases() ->
      attempts_that_fail, lost_links_come_back, nobody_is_dropped_wrongly, dropped_in_order, keep_missing,
      raises_hangs_lies, own_connections, own_connections_fail, own_list, own_list_fails, connects_do_not_block,
      pause_and_resume, shut_down, killed_while_discovering, killed_while_paused, front_crashes, frozen_companion,
-     pop_cut_heals, once, once_with_functions, not_configured, wrong_options, secrets_are_hidden, sentences,
+     pop_cut_heals, once, once_beside_no_discovery, once_with_functions, not_configured, wrong_options, secrets_are_hidden, sentences,
      former_ref, orders_and_reports, news_before_the_answer, refused_later, silent_at_first, jobs].
 
 peers() -> [(shim_ct:peer_opts(?MODULE))#{modules := [doorstand | maps:get(modules, shim_ct:peer_opts(?MODULE))]}
@@ -504,6 +504,20 @@ once(Config) ->
         rcall(Vm, remora_discovery, run_once, [#{sources => [{file, "/nowhere/nodes"}]}]),
     ?assertMatch({error, {discovery_option, grace, _}}, rcall(Vm, remora_discovery, run_once, [#{grace => 0}])).
 
+%% A remora that was started without discovery connects this VM too, for the time of the round.
+once_beside_no_discovery(Config) ->
+    {Vm, #{node := N2} = Second, #{node := N3} = Third} = {vm(Config), second(Config), third(Config)},
+    {ok, _} = shim_ct:start(Vm, #{visibility => hidden}),
+    Listener = listen(Vm),
+    Processes = length(rcall(Vm, erlang, processes, [])),
+    ?assertEqual({ok, [N2]}, rcall(Vm, remora_discovery, run_once, [#{sources => [nodes_source([Second])], side => app}])),
+    ?assertEqual({true, false}, {has(Vm, N2), has(Second, companion(Vm))}),
+    ?assertEqual({ok, [N3]}, rcall(Vm, remora_discovery, run_once, [#{sources => [nodes_source([Third])]}])),
+    ?assertEqual({true, true}, {has(Vm, N3), has(Third, companion(Vm))}),
+    wait_until(fun() -> {error, not_configured} =:= refresh(Vm) end, 5_000),
+    wait_until(fun() -> length(rcall(Vm, erlang, processes, [])) =< Processes end, 5_000),
+    ?assertEqual([], [E || E <- events(Vm, Listener), is_tuple(E), element(1, E) =:= refreshed]).
+
 once_with_functions(Config) ->
     {Vm, #{node := N2}, #{node := N3}} = {vm(Config), second(Config), third(Config)},
     Once = fun(Options) -> rcall(Vm, remora_discovery, run_once, [Options]) end,
@@ -600,7 +614,7 @@ secrets_are_hidden(Config) ->
     ?assertEqual(nomatch, string:find(Shown, Secret)),
     Front = rcall(Vm, erlang, whereis, [remora_discovery]),
     ok = rcall(Vm, gen_server, cast, [Front, configure]),
-    true = rcall(Vm, erlang, exit, [Front, crash]),
+    ok = rcall(Vm, sys, terminate, [Front, crash]),
     wait_until(fun() -> rcall(Vm, erlang, whereis, [remora_discovery]) =/= Front end, 5_000),
     shim_ct:stop(Vm),
     {error, _} = shim_ct:start(Vm, #{discovery => #{sources => [Source, {epmd, []}, nonsense]}}),
