@@ -1,8 +1,9 @@
 %%% @doc Discovery: the companion finds the nodes of the cluster, connects to them, and does it again when one is lost.
 %%%
 %%% ```
-%%% {ok, _} = remora:start_link(#{discovery => #{sources => [{dns, <<>>, "app.example.com"}]}}),
-%%% {ok, Nodes} = remora_discovery:refresh(10_000).
+%%% {ok, _} = remora:start_link(#{discovery => #{sources => [local_epmd, {file, "/etc/app/nodes"}]}}),
+%%% {error, {discovery_failed, [{<<"file /etc/app/nodes">>, no_file, _Sentence}]}} = remora_discovery:refresh(10_000),
+%%% {ok, _Nodes} = remora_discovery:run_once(#{sources => [local_epmd], side => companion}).
 %%% '''
 %%%
 %%% The companion asks all sources at once, when it starts and every `poll_interval', and connects itself and this VM to

@@ -8,7 +8,7 @@
 -include("suite.hrl").
 
 cases() ->
-    [side_both, side_companion, side_app, from_epmd, refresh_finds_the_new, events_of_rounds,
+    [doc_example, side_both, side_companion, side_app, from_epmd, refresh_finds_the_new, events_of_rounds,
      attempts_that_fail, lost_links_come_back, nobody_is_dropped_wrongly, dropped_in_order, keep_missing,
      raises_hangs_lies, own_connections, own_connections_fail, own_list, own_list_fails, connects_do_not_block,
      pause_and_resume, shut_down, killed_while_discovering, killed_while_paused, front_crashes, frozen_companion,
@@ -118,6 +118,22 @@ own() -> {custom, #{discover => fun ?MODULE:look/0, connect => fun ?MODULE:own_c
 own_with_list() ->
     {custom, Functions} = own(),
     {custom, Functions#{list => fun ?MODULE:own_list/0}}.
+
+%% ---- the documentation ----------------------------------------------------------------------------------------------
+
+%% What the head of remora_discovery shows is so.
+doc_example(Config) ->
+    Vm = vm(Config),
+    {ok, Source} = file:read_file(proplists:get_value(source, remora_discovery:module_info(compile))),
+    [_, Block | _] = re:split(Source, "%%% (?:```|\'\'\')\n", [{return, list}]),
+    {ok, Tokens, _} = erl_scan:string(re:replace(Block, "(^|\n)%%%", "\\1", [global, {return, list}])),
+    {ok, Expressions} = erl_parse:parse_exprs(Tokens),
+    true = rcall(Vm, os, putenv, ["REMORA_BIN", shim_ct:program(Vm)]),
+    run(Vm, fun() ->
+        {value, {ok, Nodes}, _} = erl_eval:exprs(Expressions, erl_eval:new_bindings()),
+        true = length(Nodes) >= 2,
+        ok = remora:stop()
+    end).
 
 %% ---- who is connected ----------------------------------------------------------------------------------------------
 
