@@ -615,8 +615,8 @@ pub fn with_name(builder: Builder, name: String) -> Builder {
   Builder(..builder, name: Some(name))
 }
 
-/// How often discovery looks, in milliseconds; 5000 unless it is said. With 0 it
-/// looks when it starts, and when it is asked to.
+/// How often discovery looks, in milliseconds, 100 or more; 5000 unless it is
+/// said. With 0 it looks when it starts, and when it is asked to.
 ///
 /// ```gleam
 /// import remora
@@ -628,7 +628,7 @@ pub fn with_poll_interval(builder: Builder, milliseconds: Int) -> Builder {
 }
 
 /// By which part of the interval it looks sooner or later, by chance, so that
-/// not all nodes look at once; 0.1 unless it is said.
+/// not all nodes look at once; 0.1 unless it is said, and 0.9 at most.
 ///
 /// ```gleam
 /// import remora

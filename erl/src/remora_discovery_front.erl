@@ -236,7 +236,7 @@ news({disconnect, Node}, #state{checked = #{functions := Functions, dial_timeout
     Disconnect = maps:get(disconnect, Functions, fun remora_link:disconnect/1),
     State#state{links = remora_jobs:start({disconnect, Node}, fun() -> Disconnect(Node) end, Ms, Links)};
 news({list, Id}, #state{checked = #{functions := #{discover := _} = Functions, ask_timeout := Ms}, lists = Lists} = State) ->
-    State#state{lists = remora_jobs:start({list, Id}, fun() -> look(Functions) end, Ms, Lists)};
+    State#state{lists = remora_jobs:start({list, Id}, fun() -> look(Functions) end, sooner(Ms), Lists)};
 news({list, Id}, State) -> % a custom source that we do not have
     report({listed, Id, {error, <<"this VM has no function that finds nodes">>}}, State);
 news(_OfNoConcern, #state{user = User} = State) when is_pid(User) -> State;
@@ -255,6 +255,9 @@ is_news({dropped, Side, _Node}) -> is_atom(Side);
 is_news({source_failed, Source, Cause, Text}) -> is_binary(Source) andalso is_atom(Cause) andalso is_binary(Text);
 is_news(News) -> lists:member(News, [paused, resumed, stopped]).
 
+%% The companion waits as long, and shall hear what it was before its own time is over.
+sooner(Ms) -> max(1, Ms * 9 div 10).
+
 %% What is connected first, so that the companion knows it when it compares.
 look(#{discover := Discover, list := List}) -> {remora_discovery_options:listed(List()), found(Discover)};
 look(#{discover := Discover}) -> {none, found(Discover)}.
@@ -272,8 +275,8 @@ ended({list, Id}, {ok, {Connected, Found}}, State) ->
         {ok, Next} -> report({listed, Id, Found}, Next);
         {error, Text} -> report({listed, Id, {error, Text}}, State)
     end;
-ended({list, Id}, {timeout, Ms}, State) ->
-    report({listed, Id, {error, text("the function did not answer within ~b ms", [Ms])}}, State);
+ended({list, Id}, {timeout, _}, #state{checked = #{ask_timeout := Ms}} = State) ->
+    report({listed, Id, {error, text("the function did not answer within the ~b ms of ask_timeout", [Ms])}}, State);
 ended({list, Id}, {raised, Class, Reason}, State) ->
     report({listed, Id, {error, text("the function raised ~s: ~0tP", [Class, Reason, ?STATUS_DEPTH])}}, State).
 

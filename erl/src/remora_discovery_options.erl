@@ -144,8 +144,8 @@ option(side, Side) when Side =:= app; Side =:= companion; Side =:= both -> Side;
 option(side, Other) -> not_right(side, Other, "app, companion or both");
 option(keep_missing_nodes, Keep) when is_boolean(Keep) -> Keep;
 option(keep_missing_nodes, Other) -> not_right(keep_missing_nodes, Other, "true or false");
-option(poll_jitter, Part) when is_number(Part), Part >= 0, Part =< 1 -> float(Part);
-option(poll_jitter, Other) -> not_right(poll_jitter, Other, "a part of the poll interval, from 0.0 to 1.0");
+option(poll_jitter, Part) when is_number(Part), Part >= 0, Part =< 0.9 -> float(Part);
+option(poll_jitter, Other) -> not_right(poll_jitter, Other, "a part of the poll interval, from 0.0 to 0.9");
 option(dns_servers, Servers) when is_list(Servers) ->
     [text(dns_servers, Server, "a list of IP addresses, each with :PORT behind it or not") || Server <- Servers];
 option(poll_interval, Ms) when is_integer(Ms), Ms >= 0 -> Ms;
