@@ -3,7 +3,6 @@
 #include "base/utf8.hpp"
 
 #include <boost/json/serialize.hpp>
-#include <boost/json/src.hpp>
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>

@@ -32,7 +32,8 @@ int exit_code_of(run_status status) {
   case run_status::no_epmd: return exit_no_epmd;
   case run_status::address_in_use: return exit_address_in_use;
   case run_status::bad_address: return exit_address;
-  case run_status::bad_lifeline: return exit_usage;
+  case run_status::bad_lifeline:
+  case run_status::bad_discovery: return exit_usage;
   case run_status::failed: return exit_failed;
   }
   return exit_failed;
@@ -46,6 +47,34 @@ void refuse(int argc, char const* const* argv, std::string const& what) {
     if (next || argument == "--log-format=json") return open_log({.format = "json"}), complain(what);
   }
   complain(what);
+}
+
+void add_discovery_options(CLI::App& app, discovery_options& o) {
+  auto const repeatable = [&](char const* name, std::vector<std::string>& into, char const* what) {
+    app.add_option(name, into, what)->expected(1)->take_all();
+  };
+  repeatable("--discover", o.sources,
+             "Where other nodes are listed; may be repeated: local-epmd, nodes:A@H,.., epmd:HOST,.., dns:B@HOSTNAME, "
+             "srv:B@SERVICE, hosts-file:PATH, file:PATH, kubernetes:B@NAMESPACE[/SERVICE][?SELECTOR], "
+             "kubernetes-dns:B@SERVICE.NAMESPACE, multicast:GROUP:PORT");
+  app.add_option("--discover-poll", o.poll, "Time between two rounds of discovery, in s; 0: only when asked");
+  app.add_option("--discover-poll-jitter", o.poll_jitter, "How much of that time a round may be early or late, 0 to 1");
+  app.add_option("--discover-grace", o.grace, "Complete answers without a node before it is disconnected");
+  app.add_flag("--discover-keep-missing", o.keep_missing, "Never disconnect a node that is listed no longer");
+  app.add_option("--discover-dial-limit", o.dial_limit, "Connections that are attempted at once");
+  app.add_option("--discover-backoff-min", o.backoff_min, "Delay after the first failed attempt, in s");
+  app.add_option("--discover-backoff-max", o.backoff_max, "Longest delay between two attempts, in s");
+  app.add_option("--discover-ask-timeout", o.ask_timeout, "Time for each answer of a source, in s");
+  app.add_option("--discover-secret-file", o.secret_file,
+                 "File with the secret of a multicast group; else REMORA_DISCOVERY_SECRET");
+  app.add_option("--discover-interface", o.interface, "Network interface of a multicast group");
+  repeatable("--dns-server", o.dns_servers, "IP[:PORT] of a DNS server for discovery; may be repeated");
+  app.add_option("--kubernetes-server", o.kubernetes_server,
+                 "https://HOST[:PORT] of the API server; else that of the pod's service account");
+  app.add_option("--kubernetes-token-file", o.kubernetes_token_file, "File with the token for it");
+  app.add_option("--kubernetes-ca-file", o.kubernetes_ca_file, "File with the authority of its certificate");
+  app.add_option("--kubernetes-addressing", o.kubernetes_addressing, "ip, pod or hostname; ip by default");
+  app.add_option("--kubernetes-domain", o.kubernetes_domain, "Domain of the cluster; cluster.local by default");
 }
 
 } // namespace
@@ -74,6 +103,7 @@ void add_run_options(CLI::App& app, settings& s, std::string& config) {
                  "Silence after which a peer is lost, in s; the same on all nodes");
   app.add_option("--net-setuptime", s.net_setup_time, "Time for each phase of a handshake, in s");
   app.add_option("--lifeline", s.lifeline, "`stdin`: leave when standard input ends");
+  add_discovery_options(app, s.discovery);
   app.add_option("--config", config, "TOML file with these settings; the command line wins");
   app.add_option("--log-level", s.log_level, "debug, info, notice, warning, error or none");
   app.add_option("--log-format", s.log_format, "text or json");

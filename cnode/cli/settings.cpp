@@ -8,6 +8,8 @@
 #include <toml++/toml.h>
 
 #include <array>
+#include <cstdlib>
+#include <optional>
 #include <unistd.h>
 #include <variant>
 
@@ -50,41 +52,203 @@ constexpr std::array<setting, 24> table{{
     {"busy-wait", &settings::busy_wait},
 }};
 
-std::string all_keys() {
+// The same of the table [discovery]; beside them it has [[discovery.source]].
+using discovery_member = std::variant<std::string discovery_options::*, bool discovery_options::*,
+                                      std::int64_t discovery_options::*, double discovery_options::*,
+                                      std::vector<std::string> discovery_options::*>;
+struct discovery_setting {
+  std::string_view key;
+  discovery_member where;
+};
+constexpr std::array<discovery_setting, 17> discovery_table{{
+    {"discover", &discovery_options::sources},
+    {"poll", &discovery_options::poll},
+    {"poll-jitter", &discovery_options::poll_jitter},
+    {"grace", &discovery_options::grace},
+    {"keep-missing", &discovery_options::keep_missing},
+    {"dial-limit", &discovery_options::dial_limit},
+    {"backoff-min", &discovery_options::backoff_min},
+    {"backoff-max", &discovery_options::backoff_max},
+    {"ask-timeout", &discovery_options::ask_timeout},
+    {"dns-server", &discovery_options::dns_servers},
+    {"secret-file", &discovery_options::secret_file},
+    {"interface", &discovery_options::interface},
+    {"kubernetes-server", &discovery_options::kubernetes_server},
+    {"kubernetes-token-file", &discovery_options::kubernetes_token_file},
+    {"kubernetes-ca-file", &discovery_options::kubernetes_ca_file},
+    {"kubernetes-addressing", &discovery_options::kubernetes_addressing},
+    {"kubernetes-domain", &discovery_options::kubernetes_domain},
+}};
+constexpr std::string_view discovery_key = "discovery";
+constexpr std::string_view source_key = "source";
+
+template <class Table>
+std::string keys_of(Table const& all, std::string_view more) {
   std::vector<std::string_view> keys;
-  keys.reserve(table.size());
-  for (auto const& s : table) keys.push_back(s.key);
+  keys.reserve(all.size() + 1);
+  for (auto const& s : all) keys.push_back(s.key);
+  keys.push_back(more);
   return fmt::format("{}", fmt::join(keys, ", "));
 }
 
 using done = base::result<void, std::string>;
 done failed(std::string why) { return {boost::system::in_place_error, std::move(why)}; }
 
-template <class T>
-bool assign(toml::node const& value, T settings::*where, settings& into) {
+template <class T, class Into>
+bool assign(toml::node const& value, T Into::*where, Into& into) {
   auto const v = value.value_exact<T>();
   if (v) into.*where = *v;
   return v.has_value();
 }
-bool assign(toml::node const& value, double settings::*where, settings& into) {
+template <class Into>
+bool assign(toml::node const& value, double Into::*where, Into& into) {
   auto const v = value.value<double>(); // also of a whole number
   if (v) into.*where = *v;
   return v.has_value();
 }
 
-bool assign(toml::node const& value, std::vector<std::string> settings::*where, settings& into) {
+std::optional<std::vector<std::string>> texts_of(toml::node const& value) {
   std::vector<std::string> out;
   if (auto const one = value.value_exact<std::string>()) out.push_back(*one); // for a single one
   auto const* const list = value.as_array();
-  if (out.empty() && list == nullptr) return false;
+  if (out.empty() && list == nullptr) return std::nullopt;
   if (list != nullptr)
     for (auto const& item : *list) {
       auto const text = item.value_exact<std::string>();
-      if (!text) return false;
+      if (!text) return std::nullopt;
       out.push_back(*text);
     }
-  into.*where = std::move(out);
-  return true;
+  return out;
+}
+
+template <class Into>
+bool assign(toml::node const& value, std::vector<std::string> Into::*where, Into& into) {
+  auto texts = texts_of(value);
+  if (texts) into.*where = std::move(*texts);
+  return texts.has_value();
+}
+
+// One key of a table of settings.
+template <class Table, class Into>
+done read_key(std::string const& path, Table const& all, std::string_view more, std::string_view key,
+              toml::node const& value, Into& into) {
+  auto const found = std::find_if(all.begin(), all.end(), [&](auto const& s) { return s.key == key; });
+  auto const line = value.source().begin.line;
+  if (found == all.end())
+    return failed(
+        fmt::format("{} line {}: there is no setting {}; there are: {}", path, line, key, keys_of(all, more)));
+  bool const fits = std::visit([&](auto where) { return assign(value, where, into); }, found->where);
+  static constexpr std::array<std::string_view, 5> kinds{"a string", "true or false", "a whole number", "a number",
+                                                         "a list of strings"};
+  if (fits) return {boost::system::in_place_value};
+  return failed(fmt::format("{} line {}: {} must be {}", path, line, key, kinds.at(found->where.index())));
+}
+
+done read_sources(std::string const& path, toml::node const& value, discovery_options& into) {
+  auto const* const list = value.as_array();
+  if (list == nullptr || !list->is_array_of_tables())
+    return failed(fmt::format("{} line {}: sources are written as [[discovery.source]]", path,
+                              value.source().begin.line));
+  for (auto const& item : *list) {
+    source_table t;
+    for (auto const& [key, part] : *item.as_table()) {
+      if (auto const text = part.template value_exact<std::string>())
+        t.texts.emplace_back(key.str(), *text);
+      else if (auto const number = part.template value_exact<std::int64_t>())
+        t.texts.emplace_back(key.str(), std::to_string(*number));
+      else if (auto texts = texts_of(part))
+        t.lists.emplace_back(key.str(), std::move(*texts));
+      else
+        return failed(fmt::format("{} line {}: {} must be a string, a number or a list of strings", path,
+                                  part.source().begin.line, key.str()));
+    }
+    auto found = read_source(t);
+    if (!found) return failed(fmt::format("{} line {}: {}", path, item.source().begin.line, found.error()));
+    into.configured.push_back(std::move(*found));
+  }
+  return {boost::system::in_place_value};
+}
+
+done read_discovery(std::string const& path, toml::node const& value, discovery_options& into) {
+  auto const* const all = value.as_table();
+  if (all == nullptr)
+    return failed(fmt::format("{} line {}: discovery is a table, [discovery]", path, value.source().begin.line));
+  for (auto const& [key, part] : *all) {
+    auto const read = key.str() == source_key
+                          ? read_sources(path, part, into)
+                          : read_key(path, discovery_table, source_key, key.str(), part, into);
+    if (!read) return read;
+  }
+  return {boost::system::in_place_value};
+}
+
+base::result<services::discovery_settings, std::string> to_discovery(settings const& s) {
+  using result = base::result<services::discovery_settings, std::string>;
+  auto const refuse = [](std::string why) { return result(boost::system::in_place_error, std::move(why)); };
+  auto const& o = s.discovery;
+  auto const seconds = [](double value) {
+    return std::chrono::milliseconds(static_cast<std::int64_t>(value * 1000));
+  };
+  for (auto const& [value, key] : {std::pair{o.poll, "discover-poll"},
+                                   {o.backoff_min, "discover-backoff-min"},
+                                   {o.backoff_max, "discover-backoff-max"},
+                                   {o.ask_timeout, "discover-ask-timeout"}})
+    if (!(value >= 0) || value > 86'400)
+      return refuse(fmt::format("--{} {} is out of range; 0 to 86400 s", key, value));
+  if (o.grace < 1 || o.grace > 1'000) return refuse(fmt::format("--discover-grace {}: 1 to 1000", o.grace));
+  if (o.dial_limit < 1 || o.dial_limit > 10'000)
+    return refuse(fmt::format("--discover-dial-limit {}: 1 to 10000", o.dial_limit));
+  services::discovery_settings out;
+  auto& core = out.core;
+  core.poll_interval = seconds(o.poll);
+  core.poll_jitter = o.poll_jitter;
+  core.grace = static_cast<unsigned>(o.grace);
+  core.keep_missing_nodes = o.keep_missing;
+  core.dial_limit = static_cast<std::size_t>(o.dial_limit);
+  core.dial_timeout = seconds(s.net_setup_time);
+  core.backoff_min = seconds(o.backoff_min);
+  core.backoff_max = seconds(o.backoff_max);
+  core.ask_timeout = seconds(o.ask_timeout);
+  out.dns_servers = o.dns_servers;
+  auto all = o.configured;
+  for (auto const& spec : o.sources) {
+    auto source = parse_source(spec);
+    if (!source) return refuse(source.error());
+    all.push_back({.source = std::move(*source)});
+  }
+  auto const or_else = [](std::string& into, std::string const& value) {
+    if (into.empty()) into = value;
+  };
+  for (auto& [source, secret_file] : all) {
+    if (auto* const m = std::get_if<discovery::multicast>(&source)) {
+      or_else(m->interface, o.interface);
+      or_else(secret_file, o.secret_file);
+      char const* const given = std::getenv("REMORA_DISCOVERY_SECRET");
+      if (secret_file.empty() && given == nullptr)
+        return refuse("a multicast group needs a secret: give one with --discover-secret-file or "
+                      "REMORA_DISCOVERY_SECRET, the same on all nodes");
+      auto secret = secret_file.empty() ? base::result<std::string, std::string>(boost::system::in_place_value, given)
+                                        : read_secret(secret_file);
+      if (!secret) return refuse(secret.error());
+      m->secret = std::move(*secret);
+    }
+    if (auto* const k = std::get_if<discovery::kubernetes>(&source)) {
+      or_else(k->server, o.kubernetes_server);
+      or_else(k->token_file, o.kubernetes_token_file);
+      or_else(k->ca_file, o.kubernetes_ca_file);
+      if (!o.kubernetes_domain.empty()) k->domain = o.kubernetes_domain;
+      bool known = o.kubernetes_addressing.empty();
+      for (auto const a : {discovery::addressing::ip, discovery::addressing::pod, discovery::addressing::hostname})
+        if (o.kubernetes_addressing == discovery::name_of(a)) k->how = a, known = true;
+      if (!known)
+        return refuse(fmt::format("--kubernetes-addressing {} is unknown; there are: ip, pod, hostname",
+                                  o.kubernetes_addressing));
+    }
+    if (auto* const k = std::get_if<discovery::kubernetes_dns>(&source); k != nullptr && !o.kubernetes_domain.empty())
+      k->domain = o.kubernetes_domain;
+    core.sources.push_back(std::move(source));
+  }
+  return result(boost::system::in_place_value, std::move(out));
 }
 
 base::result<runtime_options, std::string> wrong(std::string why) {
@@ -134,19 +298,9 @@ done read_config(std::string const& path, settings& into) {
   }
   for (auto const& pair : parsed) {
     std::string_view const key = pair.first.str();
-    toml::node const& value = pair.second;
-    auto const found = std::find_if(table.begin(), table.end(), [&](auto const& s) { return s.key == key; });
-    auto const line = value.source().begin.line;
-    if (found == table.end())
-      return failed(
-          fmt::format("{} line {}: there is no setting {}; there are: {}", path, line, key, all_keys()));
-    bool const fits = std::visit([&](auto where) { return assign(value, where, into); }, found->where);
-    if (!fits) {
-      static constexpr std::array<std::string_view, 5> kinds{"a string", "true or false", "a whole number",
-                                                             "a number", "a list of strings"};
-      return failed(
-          fmt::format("{} line {}: {} must be {}", path, line, key, kinds.at(found->where.index())));
-    }
+    auto const read = key == discovery_key ? read_discovery(path, pair.second, into.discovery)
+                                           : read_key(path, table, discovery_key, key, pair.second, into);
+    if (!read) return read;
   }
   return {boost::system::in_place_value};
 }
@@ -188,6 +342,8 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
       return wrong(fmt::format("--pg-scope {} is no name of a scope; an atom of 1 to 255 characters", scope));
   if (s.outbox_low_mark > s.outbox_high_mark || s.outbox_high_mark > s.outbox_bytes_max)
     return wrong("outbox-low-mark, outbox-high-mark and outbox-bytes-max must not decrease");
+  auto discover = to_discovery(s);
+  if (!discover) return wrong(discover.error());
   auto cookie = io::find_cookie(s.cookie_file);
   if (!cookie) return wrong(cookie.error());
 
@@ -221,6 +377,8 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
   out.registry->drop_frozen = s.global_drop_frozen;
   out.busy_wait = std::chrono::microseconds(s.busy_wait);
   out.limits.processes_max = static_cast<std::size_t>(s.processes_max);
+  // Without a source it is begun by the application, over what is set here.
+  out.discovery = std::move(*discover);
   return {boost::system::in_place_value, std::move(out)};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "cli/discover.hpp"
 #include "cli/log.hpp"
 #include "io/runtime.hpp"
 
@@ -11,6 +12,28 @@
 #include <vector>
 
 namespace remora::cli {
+
+// In TOML the table [discovery]; the sources of both kinds are added up.
+struct discovery_options {
+  std::vector<std::string> sources;         // as --discover has them
+  std::vector<configured_source> configured; // [[discovery.source]]
+  double poll = 5;                          // s
+  double poll_jitter = 0.1;
+  std::int64_t grace = 2;
+  bool keep_missing = false;
+  std::int64_t dial_limit = 64;
+  double backoff_min = 0.1; // s
+  double backoff_max = 30;  // s
+  double ask_timeout = 5;   // s
+  std::vector<std::string> dns_servers;
+  std::string secret_file;
+  std::string interface{};
+  std::string kubernetes_server;
+  std::string kubernetes_token_file;
+  std::string kubernetes_ca_file;
+  std::string kubernetes_addressing;
+  std::string kubernetes_domain;
+};
 
 struct settings {
   std::string name;
@@ -37,6 +60,7 @@ struct settings {
   std::int64_t mailbox_bytes_max = 8U << 20U;
   std::int64_t processes_max = 262'144;
   std::int64_t busy_wait = 8; // us
+  discovery_options discovery;
 };
 
 // Reads the file over `into`; the error is a sentence with the line.

@@ -82,7 +82,14 @@ asio::awaitable<void> driver::accept_loop() {
   }
 }
 
+// The core gives an attempt up after setup_time; what it waits for ends with it.
 asio::awaitable<void> driver::dial(node::connection_id id, std::string node) {
+  using namespace asio::experimental::awaitable_operators;
+  asio::steady_timer limit(context_, options_.setup_time);
+  co_await (reach(id, std::move(node)) || limit.async_wait(asio::use_awaitable));
+}
+
+asio::awaitable<void> driver::reach(node::connection_id id, std::string node) {
   lookup_result found;
   if (options_.peer_port) {
     auto host = co_await resolve(node.substr(node.find('@') + 1));

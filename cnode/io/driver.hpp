@@ -40,6 +40,7 @@ private:
 
   asio::awaitable<void> accept_loop();
   asio::awaitable<void> dial(node::connection_id id, std::string node);
+  asio::awaitable<void> reach(node::connection_id id, std::string node);
   asio::awaitable<void> read_loop(session_ptr s);
   asio::awaitable<void> write_when_ready(session_ptr s);
   session_ptr open(node::connection_id id, tcp::socket socket);

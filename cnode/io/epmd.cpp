@@ -131,11 +131,29 @@ asio::awaitable<names_result> names(std::string host, std::uint16_t epmd_port) {
   co_return out;
 }
 
-namespace {
+asio::awaitable<names_answer> names_at(std::string host, std::vector<asio::ip::address> addresses,
+                                       std::uint16_t epmd_port) {
+  using discovery::cause;
+  auto const failed = [&](cause why, std::string text) {
+    return names_answer(boost::system::in_place_error, discovery::failed{.why = why, .text = std::move(text)});
+  };
+  auto c = co_await connect_any(std::move(addresses), epmd_port);
+  if (!c.socket.is_open()) co_return failed(cause::no_epmd, fmt::format("no epmd on {} ({})", host, c.error));
+  auto answer = co_await ask(c.socket, dist::epmd::names_request(), [](base::bytes_view) { return false; });
+  if (!answer.error.empty())
+    co_return failed(cause::network, fmt::format("epmd on {} did not answer: {}", host, answer.error));
+  auto const list = dist::epmd::read_names_answer(answer.bytes.view());
+  if (!list)
+    co_return failed(cause::not_epmd, fmt::format("epmd on {}: {}", host, dist::epmd::describe(list.error())));
+  std::vector<std::string> out;
+  out.reserve(list->size());
+  for (auto const& n : *list) out.push_back(n.name);
+  co_return names_answer(boost::system::in_place_value, std::move(out));
+}
+
 std::vector<asio::ip::address> local_addresses() {
   return {asio::ip::address_v4::loopback(), asio::ip::address_v6::loopback()};
 }
-} // namespace
 
 registration::registration(asio::io_context& context, std::string name, std::uint16_t port,
                            std::uint16_t epmd_port, listener told)

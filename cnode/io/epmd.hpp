@@ -2,6 +2,8 @@
 // one.
 #pragma once
 
+#include "base/result.hpp"
+#include "discovery/types.hpp"
 #include "dist/epmd.hpp"
 #include "io/asio.hpp"
 
@@ -29,6 +31,12 @@ struct names_result {
   std::string error;
 };
 asio::awaitable<names_result> names(std::string host, std::uint16_t epmd_port);
+
+// The same of a host whose addresses are known, with the cause apart.
+using names_answer = base::result<std::vector<std::string>, discovery::failed>;
+asio::awaitable<names_answer> names_at(std::string host, std::vector<asio::ip::address> addresses,
+                                       std::uint16_t epmd_port);
+std::vector<asio::ip::address> local_addresses(); // where this machine's epmd listens
 
 // Keeps the node registered. `told` hears registered (with the creation), refused, lost and registered_again;
 // what cannot be reached at the start is unreachable with the reason.

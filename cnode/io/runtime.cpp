@@ -5,6 +5,8 @@
 #include "etf/reader.hpp"
 #include "io/clock.hpp"
 #include "io/cookie.hpp"
+#include "io/discovery.hpp"
+#include "io/dns.hpp"
 #include "io/driver.hpp"
 #include "io/epmd.hpp"
 #include "services/services.hpp"
@@ -99,7 +101,12 @@ struct runtime::parts {
     if (event) event(e);
   }
   void hear(node::effect const& e) {
-    tell(io::to_event(e));
+    auto line = io::to_event(e);
+    // Discovery tells of what it tries, and when it tries again.
+    if (auto const* const failed = std::get_if<node::dial_failed_notice>(&e);
+        failed != nullptr && services && services->discoverer.tells_of(failed->node))
+      line.level = io::level::debug;
+    tell(line);
     if (!std::holds_alternative<node::vital_ended>(e)) return;
     result = {.status = run_status::failed, .detail = node::describe(e)};
     leave();
@@ -109,6 +116,16 @@ struct runtime::parts {
     context.stop();
   }
   bool check();
+  void look_up_for_discovery();
+  // What comes neither from a socket of the node nor from its clock.
+  template <class Work>
+  void enter(Work work) {
+    if (!started) return;
+    core.wake(io::now());
+    work();
+    core.wake(io::now());
+    driver.settle();
+  }
   bool listen();
   void start_registration();
   void on_registration(io::registration::news news, std::uint32_t creation, std::string const& detail);
@@ -125,6 +142,7 @@ struct runtime::parts {
   node::core core;
   io::driver driver;
   std::optional<services::installed> services;
+  std::optional<io::lookups> lookups;
   std::shared_ptr<io::registration> registration;
   io::asio::signal_set signals;
   io::asio::steady_timer leave_timer;
@@ -146,12 +164,16 @@ runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::
                                                             .os_pid = ::getpid(),
                                                             .pg_scopes = parts_->options.pg_scopes,
                                                             .registry = parts_->options.registry}));
+  parts_->look_up_for_discovery();
 }
 
-runtime::~runtime() = default;
+runtime::~runtime() {
+  if (parts_->services) parts_->services->discoverer.set_outside({}); // its end must not reach what is gone
+}
 
 node::core& runtime::node() { return parts_->core; }
 services::groups& runtime::groups() { return parts_->services->groups; }
+services::discoverer& runtime::discovery() { return parts_->services->discoverer; }
 services::names& runtime::names() {
   base::check(parts_->services->names.has_value(), "runtime: names() needs options.registry");
   return *parts_->services->names;
@@ -185,8 +207,45 @@ bool runtime::parts::check() {
                      options.name.empty() ? "the empty string" : options.name));
     return false;
   }
-  if (!cookie_problem.empty()) fail(run_status::no_cookie, cookie_problem);
-  return cookie_problem.empty();
+  if (!cookie_problem.empty()) {
+    fail(run_status::no_cookie, cookie_problem);
+    return false;
+  }
+  auto const wrong = options.discovery ? services->discoverer.begin(*options.discovery) : std::nullopt;
+  if (wrong) fail(run_status::bad_discovery, fmt::format("discovery, {}: {}", wrong->key, wrong->text));
+  return !wrong;
+}
+
+void runtime::parts::look_up_for_discovery() {
+  auto const at = options.name.find('@');
+  auto& d = services->discoverer;
+  lookups.emplace(context,
+                  io::lookup_options{.own_host = at != std::string::npos ? options.name.substr(at + 1) : "",
+                                     .epmd_port = options.epmd_port},
+                  io::lookups::listeners{
+                      .answered =
+                          [this, &d](discovery::question_id id, discovery::answer a) {
+                            enter([&] { d.answered(id, std::move(a)); });
+                          },
+                      .changed = [this, &d](discovery::question_id id) { enter([&] { d.changed(id); }); },
+                      .packet =
+                          [this, &d](discovery::question_id id, std::string bytes, std::string from) {
+                            enter([&] { d.packet(id, std::move(bytes), std::move(from)); });
+                          }});
+  d.set_outside({.ask =
+                     [this](discovery::question_id id, discovery::question const& q,
+                            std::vector<std::string> const& servers) { lookups->begin(id, q, servers); },
+                 .forget = [this](discovery::question_id id) { lookups->forget(id); },
+                 .send = [this](discovery::question_id id, std::string const& bytes) { lookups->send(id, bytes); },
+                 .fill_in = io::fill_in_service_account,
+                 .unix_ms = io::unix_ms,
+                 .find_wrong =
+                     [](services::discovery_settings const& s) {
+                       for (auto const& server : s.dns_servers)
+                         if (auto const checked = io::read_dns_server(server); !checked) return checked.error();
+                       return std::string();
+                     },
+                 .boot_id = io::entropy});
 }
 
 bool runtime::parts::listen() {

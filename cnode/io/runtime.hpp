@@ -16,6 +16,7 @@
 #include "io/event.hpp"
 #include "node/core.hpp"
 #include "node/server.hpp"
+#include "services/discovery.hpp"
 #include "services/groups.hpp"
 #include "services/names.hpp"
 
@@ -46,6 +47,8 @@ struct runtime_options {
   bool lifeline_stdin = false;              // leave when standard input ends
   std::vector<std::string> pg_scopes{"pg"}; // scopes of process groups that it is a member of from the start
   std::optional<global::options> registry{global::options{}}; // none: it takes no part in `global`
+  // Where other nodes are listed; none: it is told by its application, or not at all.
+  std::optional<services::discovery_settings> discovery{};
   node::node_limits limits{};
 };
 
@@ -58,6 +61,7 @@ enum class run_status : std::uint8_t {
   address_in_use, // somebody listens on options.port already
   bad_address,    // options.listen is no address of this machine
   bad_lifeline,   // standard input is a file, or closed
+  bad_discovery,  // options.discovery: a value is out of range, or a source none
   failed,         // one of its own services was killed: it left, as an OTP node would
 };
 
@@ -84,6 +88,8 @@ public:
   services::groups& groups();
   // Global names: registering, whereis, locks. Only with options.registry.
   services::names& names();
+  // Who else is there: sources, rounds, links that are made and made again.
+  services::discoverer& discovery();
   // Starts a process, before run() or from a process or function while it runs. It first runs in run(). The
   // name is registered locally: {name, 'calc@host'} for others. A name that is taken aborts: names are the
   // program's own choice (a process that may lose such a race asks self::register_name). `initial_call` is

@@ -91,8 +91,9 @@ public:
   // Starts connecting if there is no connection yet.
   void connect(etf::atom const& peer);
   void disconnect(std::string_view peer, std::string reason);
-  // Hears peer_up and peer_down of every peer, hidden ones too, in the step in which they happen.
-  void observe_peers(std::function<void(effect const&)> told) { peers_observer_ = std::move(told); }
+  // Hears peer_up and peer_down of every peer, hidden ones too, in the step in which they happen. For as long
+  // as the node; several may.
+  void observe_peers(std::function<void(effect const&)> told) { peers_observers_.push_back(std::move(told)); }
 
   // What there is.
   etf::atom const& name() const { return name_; }
@@ -131,6 +132,7 @@ private:
   void peer_lost(etf::atom name, std::string reason, std::string detail, std::string_view word = {});
   void peer_failed(etf::atom name, std::string reason, std::string_view word = {}); // never came up
   void dial_over(etf::atom const& name, std::string_view word);                     // the same, told already
+  void tell_peer(effect e); // to the driver and the observers
   bool drop_stale(peer& p, etf::view control);
   std::unique_ptr<peer> take_peer(etf::atom const& name);
   void tell_noconnection(peer const& gone, std::string_view word);
@@ -242,7 +244,7 @@ private:
   process* running_ = nullptr;
   std::set<std::pair<base::time_point, local_id>> deadlines_;
   etf::pid default_leader_;
-  std::function<void(effect const&)> peers_observer_;
+  std::vector<std::function<void(effect const&)>> peers_observers_;
   etf::builder scratch_; // control messages on their way out
   node::functions functions_;
   node::counters counts_;

@@ -286,8 +286,7 @@ void core::on_up(connection_id id, dist::handshake::up const& up) {
   p->hidden = (up.flags & dist::flag::published) == 0;
   p->creation = up.creation;
   ++counts_.connections;
-  effects_.emplace_back(peer_up{.node = up.peer, .hidden = p->hidden, .incoming = c.incoming});
-  if (peers_observer_) peers_observer_(effects_.back());
+  tell_peer(peer_up{.node = up.peer, .hidden = p->hidden, .incoming = c.incoming});
   if (!p->hidden) node_event("nodeup", p->name);
   for (auto& q : std::exchange(p->queue, {})) {
     if (drop_stale(*p, etf::view(q.control))) continue;
@@ -411,11 +410,10 @@ void core::disconnect(std::string_view name, std::string reason) {
 void core::peer_lost(etf::atom name, std::string reason, std::string detail, std::string_view word) {
   auto const gone = take_peer(name);
   tell_noconnection(*gone, word.empty() ? std::string_view(reason) : word);
-  effects_.emplace_back(peer_down{.node = std::string(name.text()),
-                                  .reason = std::move(reason),
-                                  .detail = std::move(detail),
-                                  .word = std::string(word)});
-  if (peers_observer_) peers_observer_(effects_.back());
+  tell_peer(peer_down{.node = std::string(name.text()),
+                      .reason = std::move(reason),
+                      .detail = std::move(detail),
+                      .word = std::string(word)});
   if (!gone->hidden) node_event("nodedown", name);
 }
 
@@ -431,6 +429,11 @@ void core::peer_failed(etf::atom name, std::string reason, std::string_view word
 void core::dial_over(etf::atom const& name, std::string_view word) {
   ++counts_.dials_failed;
   tell_noconnection(*take_peer(name), word);
+}
+
+void core::tell_peer(effect e) {
+  effects_.push_back(e);
+  for (auto const& told : peers_observers_) told(e);
 }
 
 std::unique_ptr<peer> core::take_peer(etf::atom const& name) {

@@ -77,6 +77,9 @@ public:
     return std::nullopt;
   }
 
+  // A call whose answer nobody wants.
+  void handle_cast(node::self me, etf::view request) override { begin(me, {}, request); }
+
   void handle_info(node::self me, etf::view message) override {
     if (message.is_atom(flush_message)) return mirror.flush();
     auto const down = message.tuple<5>();

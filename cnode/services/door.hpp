@@ -11,6 +11,8 @@
 //                        | {error, system_limit}     until it ends, its node is lost, or
 //   {demirror, Ref}      ok | {error, unknown_stream}
 //
+// A cast is a call whose answer nobody wants.
+//
 // Neither write nor batch may be within another: {error, badarg} stands there. What a stream is told
 // precedes, from the same process, the answer of every write and batch whose version it reaches.
 #pragma once

@@ -1,5 +1,6 @@
 // The functions that come with the node. Those of erlang answer with OTP's shapes, for what a native node
 // has.
+#include "services/discovery_terms.hpp"
 #include "services/parts.hpp"
 
 #include <fmt/format.h>
@@ -178,9 +179,9 @@ etf::term counters_map(node::core& node, about const& program) {
   return b.take();
 }
 
-etf::term status_map(node::core& node, about const& program) {
+etf::term status_map(node::core& node, about const& program, discoverer const& d) {
   etf::builder b;
-  b.map(8);
+  b.map(d.configured() ? 9 : 8);
   b.atom("node").atom(node.name());
   b.atom("version").binary(program.version);
   b.atom("creation").unsigned_integer(node.creation());
@@ -190,6 +191,7 @@ etf::term status_map(node::core& node, about const& program) {
   b.atom("visible").copy(atoms(node.peers(true, false)));
   b.atom("hidden_peers").copy(atoms(node.peers(false, true)));
   b.atom("processes").unsigned_integer(node.process_count());
+  if (d.configured()) b.atom("discovery").copy(to_term(d.status(), true, node.now()));
   return b.take();
 }
 
@@ -208,7 +210,7 @@ node::task<bool> ping_node(node::self me, etf::atom peer) {
   co_return false;
 }
 
-void install_functions(node::core& node, about const& program) {
+void install_functions(node::core& node, about const& program, discoverer const& d) {
   auto& f = node.functions();
   auto& n = node;
   f.add("erlang", "node", [&n] { return n.name(); });
@@ -233,7 +235,7 @@ void install_functions(node::core& node, about const& program) {
   f.add("erlang", "monotonic_time", [&n] { return std::int64_t{n.now().time_since_epoch().count()}; });
   f.add("net_adm", "ping", 1, ping);
   f.add("remora", "version", [program] { return program.version; });
-  f.add("remora", "status", [&n, program] { return status_map(n, program); });
+  f.add("remora", "status", [&n, program, d] { return status_map(n, program, d); });
   f.add("remora", "metrics", [&n, program] { return counters_map(n, program); });
 }
 

@@ -10,12 +10,13 @@ void install_rex(node::core& node);
 void install_erpc(node::core& node);
 etf::pid install_user(node::core& node); // the group leader of what we spawn elsewhere
 void install_logger_proxy(node::core& node);
-void install_functions(node::core& node, about const& program);
+void install_functions(node::core& node, about const& program, discoverer const& d);
 
 // The door's.
 void install_mirror(node::core& node, door& requests, groups g, std::optional<names> const& n);
 void install_rpc(door& requests);
 void install_log(door& requests);
+void install_discovery(node::core& node, door& requests, discoverer const& d);
 void install_cluster(node::core& node, door& requests, about const& program, groups const& g,
                      std::optional<names> const& n);
 

@@ -10,17 +10,22 @@ installed install(node::core& node, about const& program) {
   install_net_kernel(node, program);
   install_rex(node);
   install_erpc(node);
-  install_functions(node, program);
-  installed out{.door = services::door(node), .groups = services::groups(node), .names = {}};
+  installed out{.door = services::door(node),
+                .groups = services::groups(node),
+                .names = {},
+                .discoverer = services::discoverer(node)};
   for (auto const& scope : program.pg_scopes) out.groups.start_scope(scope);
   install_groups(node, out.door, out.groups);
   if (program.registry) {
     out.names.emplace(node, *program.registry);
     install_names(node, out.door, *out.names);
+    out.discoverer.set_names(*out.names);
   }
+  install_functions(node, program, out.discoverer);
   install_mirror(node, out.door, out.groups, out.names);
   install_rpc(out.door);
   install_log(out.door);
+  install_discovery(node, out.door, out.discoverer);
   install_cluster(node, out.door, program, out.groups, out.names);
   // A scope of groups is started again by itself (services/groups.hpp).
   for (auto const& pid : node.processes()) node.set_vital(pid);

@@ -2,6 +2,7 @@
 // logger_proxy, and the functions that may be called here (erlang:*, net_adm:*, remora:*).
 #pragma once
 
+#include "services/discovery.hpp"
 #include "services/door.hpp"
 #include "services/groups.hpp"
 #include "services/names.hpp"
@@ -32,6 +33,7 @@ struct installed {
   services::door door;
   services::groups groups;
   std::optional<services::names> names; // as `registry`
+  services::discoverer discoverer;      // rests until it is told where nodes are listed
 };
 installed install(node::core& node, about const& program);
 

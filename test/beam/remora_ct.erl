@@ -24,7 +24,7 @@
          terminate/1, interrupt/1, close_stdin/1, await_exit/2, alive/1]).
 -export([rcall/4, rcall/5, run/2, run/3, load/2, log_lines/1, connect/2]).
 %% time and ports
--export([wait_until/2, free_port/0, elapsed/1]).
+-export([wait_until/2, free_port/0, elapsed/1, remora_program/0]).
 
 -define(HOST, "127.0.0.1").
 -define(READY_MS, 10_000).
