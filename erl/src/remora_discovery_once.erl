@@ -47,9 +47,15 @@ by_companion(Checked, Deadline) ->
         {error, _} = Error -> Error
     end.
 
+%% One list with those that stand there: the companion refuses the same source twice.
 with_nodes(Names, Checked) ->
     #{options := #{sources := Sources} = Options} = Without = remora_discovery_options:without_functions(Checked),
-    Without#{options := Options#{sources := [{nodes, Names} | Sources]}}.
+    {Lists, Others} = lists:partition(fun is_list_of_nodes/1, Sources),
+    All = lists:usort(Names ++ lists:append([Nodes || {nodes, Nodes} <- Lists])),
+    Without#{options := Options#{sources := [{nodes, All} | Others]}}.
+
+is_list_of_nodes({nodes, _}) -> true;
+is_list_of_nodes(_) -> false.
 
 %% ---- functions of the user ----------------------------------------------------------------------------------------------
 

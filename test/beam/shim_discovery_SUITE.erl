@@ -378,13 +378,14 @@ hanging() ->
 %% ---- pause, shutdown, and a companion that goes ------------------------------------------------------------------------
 
 pause_and_resume(Config) ->
-    {Vm, #{node := Node}} = {vm(Config), second(Config)},
+    {Vm, #{node := Node} = Second} = {vm(Config), second(Config)},
     says(Vm, {ok, [Node]}),
     start(Vm, #{sources => [custom()], poll_interval => 100}),
     {ok, [Node]} = refresh(Vm),
     ok = rcall(Vm, remora_discovery, pause, [5_000]),
     Looks = settled_looks(Vm),
     ?assertEqual({error, paused}, refresh(Vm)),
+    together([Vm, Second]), % else `global' itself connects again
     true = rcall(Vm, erlang, disconnect_node, [Node]),
     %% Five polls' time, and some attempts'.
     ?assertError({still_false_after_ms, _}, wait_until(fun() -> looks(Vm) > Looks orelse has(Vm, Node) end, 500)),
@@ -564,7 +565,9 @@ once_with_functions(Config) ->
     says(Vm, raise),
     ?assertMatch({error, {discovery_failed, [{<<"custom">>, by_app, _}]}},
                  Once(#{sources => [custom(), {nodes, [atom_to_binary(N3)]}]})),
-    ?assert(has(Vm, N3)). % what others list is connected all the same
+    ?assert(has(Vm, N3)), % what others list is connected all the same
+    says(Vm, {ok, [N2]}),
+    ?assertEqual({ok, [N2]}, Once(#{sources => [custom(), {nodes, [N2]}]})). % by both
 
 %% ---- options -------------------------------------------------------------------------------------------------------
 
