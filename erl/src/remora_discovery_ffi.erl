@@ -107,17 +107,17 @@ disconnect_error(Node, Reason) -> {not_disconnected, Node, text(Reason)}.
 status() ->
     case remora_discovery:status() of
         {ok, #{state := State, next_round_ms := Next, sources := Sources, nodes := Nodes}} ->
-            {ok, {discovery_status, state(State), ms(Next), [source_status(Source) || Source <- Sources],
+            {ok, {discovery_status, state(State, Sources), ms(Next), [source_status(Source) || Source <- Sources],
                   [{node_status, text(Node), side_link(Companion), side_link(App)}
                    || #{node := Node, companion := Companion, app := App} <- Nodes]}};
         {error, timeout} -> {error, status_timeout};
         {error, _} -> {error, status_not_running}
     end.
 
-state(running) -> discovering;
-state(paused) -> resting;
-state(stopped) -> ended;
-state(_) -> not_discovering.
+state(paused, _) -> resting;
+state(stopped, _) -> ended;
+state(running, [_ | _]) -> discovering;
+state(_, _) -> not_discovering.
 
 ms(undefined) -> none;
 ms(Ms) -> {some, Ms}.
@@ -141,10 +141,17 @@ discovery_error(Source, Cause, Text) ->
     case family(Kind) of
         dns -> {dns_failed, lookup_error(Cause, Text)};
         epmd -> {epmd_failed, epmd_error(Cause, What, Text)};
-        file -> {file_failed, What, Text};
+        file -> {file_failed, What, without_path(What, Text)};
         kubernetes -> {kubernetes_failed, {kubernetes_error(Cause), Text}};
         multicast -> {multicast_failed, Text};
         other -> {other_failure, Text}
+    end.
+
+%% The path stands beside it here.
+without_path(Path, Text) ->
+    case string:prefix(Text, <<"cannot read ", Path/binary, ": ">>) of
+        nomatch -> Text;
+        Rest -> Rest
     end.
 
 family(<<"dns">>) -> dns;
