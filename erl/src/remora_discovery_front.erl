@@ -22,7 +22,7 @@
 -module(remora_discovery_front).
 -behaviour(gen_server).
 
--export([start_link/1, configure/0, stand_in/2]).
+-export([start_link/1, configure/0, companion/1, stand_in/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, format_status/2]).
 
 -define(NAME, remora_discovery).
@@ -36,7 +36,6 @@
     checked :: remora_discovery_options:checked() | none,
     %% Of a stand-in: who it is for.
     user :: pid() | undefined,
-    events :: reference() | undefined,
     %% Of the configuration that the companion has; without one, the answer that is to come and the news before it.
     ref :: reference() | undefined,
     asked :: remora_door:asked() | undefined,
@@ -57,6 +56,10 @@ start_link(Options) -> gen_server:start_link({local, ?NAME}, ?MODULE, maps:get(d
 %% @doc The companion is told again.
 -spec configure() -> ok.
 configure() -> gen_server:cast(?NAME, configure).
+
+%% @doc It has come, or gone. Not by a subscription: who has none shall not pay for one.
+-spec companion(up | down) -> ok.
+companion(What) -> gen_server:cast(?NAME, {companion, What}).
 
 %% @doc Runs Fun, with a front that has this configuration's functions and limits if there is none else.
 -spec stand_in(remora_discovery_options:checked(), fun(() -> Result)) -> Result.
@@ -83,14 +86,11 @@ init({stand_in, User, Checked}) ->
         Stop -> Stop
     end;
 init(none) ->
-    {ok, Events} = remora_events:subscribe(),
-    {ok, #state{checked = none, events = Events, links = remora_jobs:new(1), lists = remora_jobs:new(1)}};
+    {ok, #state{checked = none, links = remora_jobs:new(1), lists = remora_jobs:new(1)}};
 init(#{dial_limit := DialLimit} = Checked) ->
     process_flag(trap_exit, true), % for remora_jobs
     ok = net_kernel:monitor_nodes(true, [nodedown_reason, {node_type, all}]),
-    {ok, Events} = remora_events:subscribe(),
-    State = #state{checked = Checked, events = Events, links = remora_jobs:new(DialLimit),
-                   lists = remora_jobs:new(?LISTS_MAX)},
+    State = #state{checked = Checked, links = remora_jobs:new(DialLimit), lists = remora_jobs:new(?LISTS_MAX)},
     case ask(State) of
         #state{asked = undefined} = Later -> {ok, Later};
         #state{asked = Asked} = Waiting -> first(remora_door:receive_answer(Asked, first_deadline()), Waiting)
@@ -112,6 +112,8 @@ handle_call(_Request, _From, State) -> {reply, {error, unknown_request}, State}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}} | {stop, normal, #state{}}.
 handle_cast(configure, State) -> {noreply, ask(State)};
+handle_cast({companion, up}, State) -> {noreply, ask(State)};
+handle_cast({companion, down}, State) -> {noreply, forget(State)};
 handle_cast(round_is_over, #state{user = User} = State) when is_pid(User) -> {stop, normal, State};
 handle_cast(_Message, State) -> {noreply, State}.
 
@@ -124,10 +126,6 @@ handle_info({nodeup, Node, _}, State) ->
     {noreply, node_event(Node, {up, Node}, State)};
 handle_info({nodedown, Node, Info}, State) ->
     {noreply, node_event(Node, {down, Node, down_reason(Info)}, State)};
-handle_info({remora_event, Events, companion_up}, #state{events = Events} = State) ->
-    {noreply, ask(State)};
-handle_info({remora_event, Events, {companion_down, _}}, #state{events = Events} = State) ->
-    {noreply, forget(State)};
 handle_info(again, #state{ref = undefined, asked = undefined} = State) ->
     {noreply, ask(State)};
 handle_info(flush, State) ->
@@ -176,7 +174,7 @@ ask(#state{checked = Checked} = State) ->
         _ ->
             Request = remora_door:configure_discovery(remora_discovery_options:request(Checked)),
             case remora_door:ask(Request, remora_door:deadline(0)) of
-                {error, not_running} -> Fresh; % companion_up comes
+                {error, not_running} -> Fresh; % companion(up) comes
                 {error, timeout} -> later(Fresh);
                 Asked -> Fresh#state{asked = Asked}
             end

@@ -53,18 +53,30 @@ address(Host) ->
     end.
 
 %% @doc Ends a connection so that no third node takes it for a broken one: with prevent_overlapping_partitions `global' of
-%% each node that hears of a lost connection drops both of its ends. Both ends are told to forget each other first, by the
-%% message that `global' itself sends where it parts two nodes (global.erl, remove_connection): the other one over this
-%% connection, so before it ends, and then ours. A node that `global' does not know, a hidden one, is then still
-%% connected.
+%% each node that hears of a lost connection drops both of its ends. Both ends forget each other by the message that
+%% `global' itself sends where it parts two nodes (global.erl, remove_connection): who gets it closes the connection, and
+%% is silent about its loss. So each must have it before it sees the connection end:
+%%
+%%   the other one   it is written to the connection before ours closes that: a port does what it was told in order, so
+%%                   an answer of it comes after the message has left
+%%   ours            the other one's end of the connection comes back after a way through two nodes, and nothing of this
+%%                   VM gets in between, as this process has the highest priority
+%%
+%% A node that `global' does not know, a hidden one, is still connected afterwards.
 -spec disconnect(node()) -> ok | {error, not_connected}.
 disconnect(Node) ->
-    case lists:member(Node, nodes(connected)) of
-        true ->
+    case lists:keyfind(Node, 1, erlang:system_info(dist_ctrl)) of
+        {Node, Controller} ->
+            Before = process_flag(priority, max),
             _ = erlang:send({global_name_server, Node}, {remove_connection, node()}, [noconnect]),
+            written(Controller),
             global_name_server ! {remove_connection, Node},
+            _ = process_flag(priority, Before),
             _ = gen_server:call(global_name_server, get_known, infinity), % it has done so
             _ = erlang:disconnect_node(Node),
             ok;
         false -> {error, not_connected}
     end.
+
+written(Port) when is_port(Port) -> _ = erlang:port_info(Port, output), ok;
+written(_Process) -> ok. % of another distribution, as TLS: it is on its own

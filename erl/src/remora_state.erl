@@ -67,7 +67,9 @@ live() ->
     true = ets:insert(remora_info, {was_live, true}),
     case atomics:exchange(numbers(), ?UP, ?LIVE) of
         ?LIVE -> ok;
-        _ -> remora_events:notify(companion_up)
+        _ ->
+            remora_discovery_front:companion(up),
+            remora_events:notify(companion_up)
     end.
 
 %% @doc Has one ever been, since the supervisor was started?
@@ -88,7 +90,9 @@ down(Reason) ->
         Numbers ->
             case atomics:exchange(Numbers, ?UP, ?DOWN) of
                 ?DOWN -> ok;
-                _ -> remora_events:notify({companion_down, Reason})
+                _ ->
+                    remora_discovery_front:companion(down),
+                    remora_events:notify({companion_down, Reason})
             end
     end.
 

@@ -249,7 +249,8 @@ dropped_in_order(Config) ->
     {ok, [_, _]} = refresh(Vm),
     together([Vm, Second, Third]),
     Listener = listen(Vm),
-    Watch = run(Third, fun() -> shimnode:hear(fun() -> net_kernel:monitor_nodes(true) end) end),
+    Watch = [{P, element(1, rcall(P, shimnode, hear, [fun() -> net_kernel:monitor_nodes(true, [nodedown_reason]) end]))}
+             || P <- [Vm, Second, Third]],
     says(Vm, {ok, [N3]}),
     {ok, [N2, N3]} = refresh(Vm),
     {ok, [N2, N3]} = refresh(Vm),
@@ -260,21 +261,23 @@ dropped_in_order(Config) ->
     [await_event(Vm, Listener, fun(E) -> E =:= {dropped, Side, N2} end) || Side <- [app, companion]],
     %% A lost connection would be told to all within the time of one message: asked after a round trip with everybody.
     [rcall(P, gen_server, call, [global_name_server, get_known]) || P <- [Vm, Second, Third, Vm, Second, Third]],
-    ?assert(has(Third, maps:get(node, Vm)) andalso has(Third, N2)),
-    ?assertEqual([], [Down || {nodedown, _} = Down <- rcall(Third, shimnode, heard, [element(1, Watch)])]),
+    [DownHere, DownThere, DownThird] = [[Down || {nodedown, _, _} = Down <- rcall(P, shimnode, heard, [L])] || {P, L} <- Watch],
+    ?assertEqual({true, true, []}, {has(Third, maps:get(node, Vm)), has(Third, N2), DownThird}),
+    ?assertMatch({[{nodedown, N2, _}], [_]}, {DownHere, DownThere}),
     %% It is not dialled again, and comes back when it is listed.
     says(Vm, {ok, [N2, N3]}),
     {ok, [_, _]} = refresh(Vm),
     ?assert(has(Vm, N2)).
 
-%% `global' of each has exchanged names with all others.
+%% `global' of each has exchanged names with all others; it may know a node before it is connected.
 together(Peers) ->
     Nodes = [Node || #{node := Node} <- Peers],
     wait_until(fun() ->
                    lists:all(fun(#{node := Node} = P) ->
                                  (Nodes -- [Node]) -- rcall(P, gen_server, call, [global_name_server, get_known]) =:= []
+                                     andalso (Nodes -- [Node]) -- rcall(P, erlang, nodes, []) =:= []
                              end, Peers)
-               end, 20_000).
+               end, 60_000).
 
 keep_missing(Config) ->
     {Vm, #{node := N2}, #{node := N3}} = {vm(Config), second(Config), third(Config)},
@@ -702,6 +705,7 @@ orders_and_reports(Config) ->
         Start(),
         Say = fun(News) -> ok = rcall(Second, doorstand, say, [News]) end,
         %% Who is connected already comes first.
+        await_said(Second, {up, N3}),
         [{configure, #{sources := [custom, local_epmd], grace := 7}}, {up, N3} | _] = said(Second),
         Say({connect, Absent}),
         await_said(Second, {connect_failed, Absent, not_registered}),
