@@ -5,7 +5,7 @@ SUITES ?=
 SEED ?= 1
 RUNS ?= 2000
 
-.PHONY: all deps build run test unit sim beam asan otp27 bench fuzz lint fmt clean install help
+.PHONY: all deps build run test unit sim sim-discovery beam asan otp27 bench fuzz lint fmt clean install help
 all: build
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test     everything that CI runs              make lint    clang-format and clang-tidy"
 	@echo "make unit     doctest units only                   make fmt     formats the sources"
 	@echo "make sim      simulated clusters, SEED=1 RUNS=2000; build/release/test/sim --seed N --trace shows one"
+	@echo "make sim-discovery  the same of discovery: sources that fail and lie, nodes that die and return"
 	@echo "make beam     Common Test, SUITES=\"link call\"      make otp27   unpacks OTP 27 beside the machine's own"
 	@echo "make install  PREFIX=/usr/local                    make clean   removes build/ and priv/remora"
 
@@ -42,6 +43,9 @@ unit: build
 
 sim: build
 	@build/release/test/sim --seed $(SEED) --runs $(RUNS)
+
+sim-discovery: build
+	@build/release/test/sim --discovery --seed $(SEED) --runs $(RUNS)
 
 beam: build otp27
 	@test/beam/run.sh $(SUITES)

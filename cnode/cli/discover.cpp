@@ -92,8 +92,8 @@ source group_of(std::string_view rest) {
 
 struct kind {
   std::string_view name;
-  std::string_view form;  // of what stands behind name:
-  std::string_view keys;  // of a table
+  std::string_view form; // of what stands behind name:
+  std::string_view keys; // of a table
   source (*read)(std::string_view rest);
 };
 
@@ -105,9 +105,11 @@ constexpr std::array<kind, 10> kinds{{
     {"srv", "[BASE@]SERVICE", "basename, service", srv_of},
     {"hosts-file", "PATH", "path",
      [](std::string_view rest) -> source { return discovery::hosts_file{std::string(rest)}; }},
-    {"file", "PATH", "path", [](std::string_view rest) -> source { return discovery::node_file{std::string(rest)}; }},
+    {"file", "PATH", "path",
+     [](std::string_view rest) -> source { return discovery::node_file{std::string(rest)}; }},
     {"kubernetes", "[BASE@]NAMESPACE[/SERVICE][?SELECTOR]",
-     "basename, namespace, service, selector, addressing, domain, server, token-file, ca-file", kubernetes_of},
+     "basename, namespace, service, selector, addressing, domain, server, token-file, ca-file",
+     kubernetes_of},
     {"kubernetes-dns", "[BASE@]SERVICE.NAMESPACE", "basename, service, namespace, domain", kubernetes_dns_of},
     {"multicast", "GROUP:PORT", "group, port, interface, ttl, secret-file", group_of},
 }};
@@ -120,7 +122,8 @@ std::string forms() {
 }
 
 kind const* find_kind(std::string_view name) {
-  auto const* const found = std::find_if(kinds.begin(), kinds.end(), [&](auto const& k) { return k.name == name; });
+  auto const* const found =
+      std::find_if(kinds.begin(), kinds.end(), [&](auto const& k) { return k.name == name; });
   return found != kinds.end() ? found : nullptr;
 }
 
@@ -168,7 +171,8 @@ bool take_special(configured_source& into, std::string_view key, std::string con
     if (key == "ttl" && number && *number <= 255) return m->ttl = static_cast<std::uint8_t>(*number), true;
   }
   if (auto* const k = std::get_if<discovery::kubernetes>(&into.source); k != nullptr && key == "addressing")
-    for (auto const a : {discovery::addressing::ip, discovery::addressing::pod, discovery::addressing::hostname})
+    for (auto const a :
+         {discovery::addressing::ip, discovery::addressing::pod, discovery::addressing::hostname})
       if (value == discovery::name_of(a)) return k->how = a, true;
   return false;
 }
@@ -178,8 +182,10 @@ bool take_special(configured_source& into, std::string_view key, std::string con
 parsed parse_source(std::string const& spec) {
   auto const colon = spec.find(':');
   auto const* const found = find_kind(std::string_view(spec).substr(0, colon));
-  auto const rest = colon == std::string::npos ? std::string_view() : std::string_view(spec).substr(colon + 1);
-  if (found == nullptr || (rest.empty() != found->form.empty()) || (found->form.empty() && colon != std::string::npos))
+  auto const rest =
+      colon == std::string::npos ? std::string_view() : std::string_view(spec).substr(colon + 1);
+  if (found == nullptr || (rest.empty() != found->form.empty()) ||
+      (found->form.empty() && colon != std::string::npos))
     return wrong(fmt::format("--discover {} is no source; there are: {}", spec, forms()));
   return right(found->read(rest));
 }
@@ -199,8 +205,8 @@ base::result<configured_source, std::string> read_source(source_table const& tab
   }
   configured_source out{.source = found->read("")};
   auto const unknown = [&](std::string const& key) {
-    return refuse(fmt::format("{} is no key of a source of type {}, or not such a value; there are: type{}{}", key,
-                              type, found->keys.empty() ? "" : ", ", found->keys));
+    return refuse(fmt::format("{} is no key of a source of type {}, or not such a value; there are: type{}{}",
+                              key, type, found->keys.empty() ? "" : ", ", found->keys));
   };
   for (auto const& [key, value] : table.texts) {
     if (key == "type") continue;

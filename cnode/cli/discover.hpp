@@ -5,8 +5,8 @@
 //                                                                          basename = "app"
 //                                                                          hostname = "nodes.example.org"
 //
-// One table of kinds for both, so that a wrong one is refused with the list of right ones. Without `BASE@` the
-// basename is that of this node.
+// One table of kinds for both, so that a wrong one is refused with the list of right ones. Without `BASE@`
+// the basename is that of this node.
 #pragma once
 
 #include "base/result.hpp"

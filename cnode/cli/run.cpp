@@ -54,11 +54,13 @@ void add_discovery_options(CLI::App& app, discovery_options& o) {
     app.add_option(name, into, what)->expected(1)->take_all();
   };
   repeatable("--discover", o.sources,
-             "Where other nodes are listed; may be repeated: local-epmd, nodes:A@H,.., epmd:HOST,.., dns:B@HOSTNAME, "
+             "Where other nodes are listed; may be repeated: local-epmd, nodes:A@H,.., epmd:HOST,.., "
+             "dns:B@HOSTNAME, "
              "srv:B@SERVICE, hosts-file:PATH, file:PATH, kubernetes:B@NAMESPACE[/SERVICE][?SELECTOR], "
              "kubernetes-dns:B@SERVICE.NAMESPACE, multicast:GROUP:PORT");
   app.add_option("--discover-poll", o.poll, "Time between two rounds of discovery, in s; 0: only when asked");
-  app.add_option("--discover-poll-jitter", o.poll_jitter, "How much of that time a round may be early or late, 0 to 1");
+  app.add_option("--discover-poll-jitter", o.poll_jitter,
+                 "How much of that time a round may be early or late, 0 to 1");
   app.add_option("--discover-grace", o.grace, "Complete answers without a node before it is disconnected");
   app.add_flag("--discover-keep-missing", o.keep_missing, "Never disconnect a node that is listed no longer");
   app.add_option("--discover-dial-limit", o.dial_limit, "Connections that are attempted at once");
@@ -74,7 +76,8 @@ void add_discovery_options(CLI::App& app, discovery_options& o) {
   app.add_option("--kubernetes-token-file", o.kubernetes_token_file, "File with the token for it");
   app.add_option("--kubernetes-ca-file", o.kubernetes_ca_file, "File with the authority of its certificate");
   app.add_option("--kubernetes-addressing", o.kubernetes_addressing, "ip, pod or hostname; ip by default");
-  app.add_option("--kubernetes-domain", o.kubernetes_domain, "Domain of the cluster; cluster.local by default");
+  app.add_option("--kubernetes-domain", o.kubernetes_domain,
+                 "Domain of the cluster; cluster.local by default");
 }
 
 } // namespace

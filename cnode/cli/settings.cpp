@@ -135,11 +135,11 @@ done read_key(std::string const& path, Table const& all, std::string_view more, 
   auto const found = std::find_if(all.begin(), all.end(), [&](auto const& s) { return s.key == key; });
   auto const line = value.source().begin.line;
   if (found == all.end())
-    return failed(
-        fmt::format("{} line {}: there is no setting {}; there are: {}", path, line, key, keys_of(all, more)));
+    return failed(fmt::format("{} line {}: there is no setting {}; there are: {}", path, line, key,
+                              keys_of(all, more)));
   bool const fits = std::visit([&](auto where) { return assign(value, where, into); }, found->where);
-  static constexpr std::array<std::string_view, 5> kinds{"a string", "true or false", "a whole number", "a number",
-                                                         "a list of strings"};
+  static constexpr std::array<std::string_view, 5> kinds{"a string", "true or false", "a whole number",
+                                                         "a number", "a list of strings"};
   if (fits) return {boost::system::in_place_value};
   return failed(fmt::format("{} line {}: {} must be {}", path, line, key, kinds.at(found->where.index())));
 }
@@ -172,7 +172,8 @@ done read_sources(std::string const& path, toml::node const& value, discovery_op
 done read_discovery(std::string const& path, toml::node const& value, discovery_options& into) {
   auto const* const all = value.as_table();
   if (all == nullptr)
-    return failed(fmt::format("{} line {}: discovery is a table, [discovery]", path, value.source().begin.line));
+    return failed(
+        fmt::format("{} line {}: discovery is a table, [discovery]", path, value.source().begin.line));
   for (auto const& [key, part] : *all) {
     auto const read = key.str() == source_key
                           ? read_sources(path, part, into)
@@ -227,8 +228,9 @@ base::result<services::discovery_settings, std::string> to_discovery(settings co
       if (secret_file.empty() && given == nullptr)
         return refuse("a multicast group needs a secret: give one with --discover-secret-file or "
                       "REMORA_DISCOVERY_SECRET, the same on all nodes");
-      auto secret = secret_file.empty() ? base::result<std::string, std::string>(boost::system::in_place_value, given)
-                                        : read_secret(secret_file);
+      auto secret = secret_file.empty()
+                        ? base::result<std::string, std::string>(boost::system::in_place_value, given)
+                        : read_secret(secret_file);
       if (!secret) return refuse(secret.error());
       m->secret = std::move(*secret);
     }
@@ -238,13 +240,15 @@ base::result<services::discovery_settings, std::string> to_discovery(settings co
       or_else(k->ca_file, o.kubernetes_ca_file);
       if (!o.kubernetes_domain.empty()) k->domain = o.kubernetes_domain;
       bool known = o.kubernetes_addressing.empty();
-      for (auto const a : {discovery::addressing::ip, discovery::addressing::pod, discovery::addressing::hostname})
+      for (auto const a :
+           {discovery::addressing::ip, discovery::addressing::pod, discovery::addressing::hostname})
         if (o.kubernetes_addressing == discovery::name_of(a)) k->how = a, known = true;
       if (!known)
         return refuse(fmt::format("--kubernetes-addressing {} is unknown; there are: ip, pod, hostname",
                                   o.kubernetes_addressing));
     }
-    if (auto* const k = std::get_if<discovery::kubernetes_dns>(&source); k != nullptr && !o.kubernetes_domain.empty())
+    if (auto* const k = std::get_if<discovery::kubernetes_dns>(&source);
+        k != nullptr && !o.kubernetes_domain.empty())
       k->domain = o.kubernetes_domain;
     core.sources.push_back(std::move(source));
   }

@@ -15,9 +15,9 @@ namespace remora::cli {
 
 // In TOML the table [discovery]; the sources of both kinds are added up.
 struct discovery_options {
-  std::vector<std::string> sources;         // as --discover has them
+  std::vector<std::string> sources;          // as --discover has them
   std::vector<configured_source> configured; // [[discovery.source]]
-  double poll = 5;                          // s
+  double poll = 5;                           // s
   double poll_jitter = 0.1;
   std::int64_t grace = 2;
   bool keep_missing = false;
@@ -27,7 +27,7 @@ struct discovery_options {
   double ask_timeout = 5;   // s
   std::vector<std::string> dns_servers;
   std::string secret_file;
-  std::string interface{};
+  std::string interface {};
   std::string kubernetes_server;
   std::string kubernetes_token_file;
   std::string kubernetes_ca_file;

@@ -92,6 +92,7 @@ private:
 
   void add_source(source const& s);
   void remove_source(asking& s);
+  void begin_asking(asking& s); // and what stands
   void ask_source(asking& s);
   void take_listing(asking& s);
   std::optional<failed> list(asking& s, std::vector<std::string> const& nodes);
@@ -150,18 +151,25 @@ void core::machine::on(configure const& e) {
     return !(groups_change && std::holds_alternative<multicast>(s.what())) &&
            std::find(o_.sources.begin(), o_.sources.end(), s.what()) != o_.sources.end();
   };
-  for (auto const& s : sources_)
-    if (!stays(*s)) remove_source(*s);
-  std::erase_if(sources_, [&](auto const& s) { return !stays(*s); });
+  // First what is new, then without what goes: a node that both list is never unlisted in between.
+  auto const before = sources_.size();
   for (auto const& wanted : o_.sources)
-    if (std::none_of(sources_.begin(), sources_.end(), [&](auto const& s) { return s->what() == wanted; }))
+    if (std::none_of(sources_.begin(), sources_.end(),
+                     [&](auto const& s) { return s->what() == wanted && stays(*s); }))
       add_source(wanted);
+  auto const begin = [&](bool groups) {
+    for (auto i = before; i < sources_.size() && state_ == state::running; ++i)
+      if (std::holds_alternative<multicast>(sources_[i]->what()) == groups) begin_asking(*sources_[i]);
+  };
+  begin(false);
+  for (std::size_t i = 0; i < before; ++i)
+    if (!stays(*sources_[i])) remove_source(*std::exchange(sources_[i], nullptr));
+  begin(true); // a group is joined anew when it has been left
+  std::erase(sources_, nullptr);
   dialler_.reconsider_all();
   if (state_ != state::running) return;
-  if (round_.at == stage::none)
-    begin_round(true);
-  else
-    next_round_ = true;
+  if (round_.at == stage::none) return begin_round(true);
+  if (round_.at == stage::dialling) next_round_ = true; // one that asks takes what is new into itself
 }
 
 void core::machine::on(refresh const& e) {
@@ -227,11 +235,13 @@ void core::machine::begin_round(bool hurried) {
   next_poll_.reset();
   if (o_.poll_interval > 0ns) next_poll_ = now_ + interval();
   if (hurried) dialler_.hurry();
-  for (auto const& s : sources_) {
-    s->stand(last_id_, *out_);
-    if (s->group() != nullptr) announce(*s);
-    if (!s->open()) ask_source(*s);
-  }
+  for (auto const& s : sources_) begin_asking(*s);
+}
+
+void core::machine::begin_asking(asking& s) {
+  s.stand(last_id_, *out_);
+  if (s.group() != nullptr) announce(s);
+  if (!s.open()) ask_source(s);
 }
 
 void core::machine::go_on() {

@@ -64,8 +64,8 @@ void dialler::hurry() {
 void dialler::up(known_node& n, side s, bool dialled_here, base::time_point now, effects& out) {
   auto& l = n.of(s);
   if (l.at == phase::up || l.at == phase::dropping) return;
-  l.ours = l.asked && dialled_here;
-  l.asked = false;
+  l.ours = l.asked > 0 && dialled_here;
+  l.asked = 0;
   l.tried = true;
   l.up_since = now;
   l.reason.clear();
@@ -90,11 +90,12 @@ void dialler::down(known_node& n, side s, std::string const& reason, base::time_
     return move(n, s, phase::ready);
   }
   ++l.failures;
+  l.fast_until.reset();
   move(n, s, phase::waiting, now + delay(l, now));
 }
 
 void dialler::failed(known_node& n, side s, std::string const& reason, base::time_point now, effects& out) {
-  n.of(s).asked = false;
+  if (n.of(s).asked > 0) --n.of(s).asked;
   if (n.of(s).at == phase::dialling) fail(n, s, reason, now, out); // else its time was over before
 }
 
@@ -174,7 +175,7 @@ void dialler::fill(base::time_point now, effects& out) {
   while (allowed_ && dialling_ < o_->dial_limit && !ready_.empty()) {
     auto const s = std::get<4>(ready_.begin()->first);
     auto& n = *ready_.begin()->second;
-    n.of(s).asked = true;
+    ++n.of(s).asked;
     move(n, s, phase::dialling, now + o_->dial_timeout + outcome_slack);
     out.emplace_back(connect{s, n.name});
   }

@@ -100,7 +100,7 @@ gossip::heard gossip::receive(std::string_view bytes, base::time_point now, std:
   b.sequence = m->sequence;
   b.member = true;
   b.member_until = now + silent_intervals * std::min<base::duration>(m->interval_ms * 1ms, interval_max);
-  b.kept_until = std::max(b.member_until, now + 2 * window);
+  b.kept_until = std::max(b.member_until, now + 2 * window + 1s); // longer: the edges belong to it
   // Somebody new hears of us at once, but a crowd of them does not make a storm.
   if (!was && last_) next_ = std::min(next_.value_or(now), std::max(now, *last_ + greeting_pause));
   return {was ? outcome::known : outcome::joined, b.node};

@@ -10,7 +10,7 @@
 //  - nothing is believed before its signature is right, and nothing that is not signed makes a table grow;
 //  - the sequence of a boot id only grows: a packet counts once;
 //  - `sent at` is within window of our clock. A boot id is remembered for two windows after its last packet:
-//    whatever was recorded of it before is too old by then.
+//    whatever was recorded of it before is too old by then. (A wall clock that is set back opens that again.)
 //
 // A member is no more than a name to dial: who it really is, the cookie decides.
 #pragma once

@@ -26,9 +26,9 @@ known_nodes::outcome known_nodes::mention_by(std::size_t slot, std::string_view 
   if (n->by.size() <= slot) n->by.resize(slot + 1);
   auto& m = n->by[slot];
   bool const fresh = !n->listed();
+  n->gone = false;
   if (!m.listed) {
     m.listed = true;
-    n->gone = false;
     if (++n->listed_by == 1) ++listed_count_;
   }
   m.missed = 0;
@@ -70,7 +70,7 @@ std::size_t known_nodes::count_of(std::size_t slot) const {
 
 void known_nodes::drop_if_idle(known_node& n) {
   bool const idle = std::all_of(n.links.begin(), n.links.end(),
-                                [](link const& l) { return l.at == phase::down && !l.asked; });
+                                [](link const& l) { return l.at == phase::down && l.asked == 0; });
   if (!n.listed() && idle) all_.erase(std::string(n.name));
 }
 

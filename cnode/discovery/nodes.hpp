@@ -36,7 +36,7 @@ struct link {
 
   phase at = phase::down;
   bool ours = false;    // up by an attempt of ours
-  bool asked = false;   // the host owes the outcome of an attempt
+  unsigned asked = 0;   // attempts whose outcome the host owes; more than one when it is late
   bool tried = false;   // an attempt has ended, or it was up
   bool awaited = false; // by the round
   unsigned failures = 0;

@@ -42,8 +42,10 @@ asio::awaitable<discovery::answer> names_of(std::string host, lookup_options opt
     }
     addresses = std::move(found.addresses);
   }
-  if (addresses.empty()) co_return failed(cause::unknown_host, fmt::format("the host {} has no address", host));
-  auto said = co_await names_at(host.empty() ? "this machine" : host, std::move(addresses), options.epmd_port);
+  if (addresses.empty())
+    co_return failed(cause::unknown_host, fmt::format("the host {} has no address", host));
+  if (host.empty()) host = "this machine";
+  auto said = co_await names_at(host, addresses, options.epmd_port);
   if (!said) co_return said.error();
   co_return discovery::names{.list = std::move(*said)};
 }
@@ -58,13 +60,16 @@ asio::awaitable<discovery::answer> records_of(discovery::resolve q, dns_options 
   co_return out;
 }
 
-asio::awaitable<discovery::answer> document_of(discovery::http_get q, std::size_t bytes_max, dns_options dns) {
-  auto said = co_await get_https({.server = std::move(q.server),
-                                  .target = std::move(q.target),
-                                  .token_file = std::move(q.token_file),
-                                  .ca_file = std::move(q.ca_file),
-                                  .body_bytes_max = bytes_max,
-                                  .dns = std::move(dns)});
+asio::awaitable<discovery::answer> document_of(discovery::http_get q, std::size_t bytes_max,
+                                               dns_options dns) {
+  // A name of its own: g++ 12 destroys what is made of braces within a co_await twice.
+  https_request const request{.server = std::move(q.server),
+                              .target = std::move(q.target),
+                              .token_file = std::move(q.token_file),
+                              .ca_file = std::move(q.ca_file),
+                              .body_bytes_max = bytes_max,
+                              .dns = std::move(dns)};
+  auto said = co_await get_https(request);
   if (!said) co_return said.error();
   co_return std::move(*said);
 }
@@ -86,6 +91,7 @@ discovery::answer text_of(discovery::read_file const& q, std::size_t bytes_max) 
 struct lookups::lookup {
   asio::cancellation_signal stop;
   bool forgotten = false;
+  bool stands = false; // until it is forgotten: a watch, or a group
   std::shared_ptr<group_socket> group{};
   std::unique_ptr<file_watch> watch{};
 };
@@ -103,9 +109,12 @@ void lookups::begin(discovery::question_id id, discovery::question const& what,
   auto const l = std::make_shared<lookup>();
   bool const fresh = running_.emplace(id, l).second;
   base::check(fresh, "lookups: a question is asked once");
+  l->stands =
+      std::holds_alternative<discovery::join_group>(what) || std::holds_alternative<discovery::watch>(what);
   if (auto const* const q = std::get_if<discovery::join_group>(&what)) return join(id, *q);
   if (auto const* const q = std::get_if<discovery::watch>(&what)) {
-    l->watch = std::make_unique<file_watch>(context_.get_executor(), q->path, [this, id] { told_.changed(id); });
+    l->watch =
+        std::make_unique<file_watch>(context_.get_executor(), q->path, [this, id] { told_.changed(id); });
     return;
   }
   asio::co_spawn(context_, find(what, std::move(dns_servers)),
@@ -119,7 +128,7 @@ void lookups::forget(discovery::question_id id) {
   auto const found = running_.find(id);
   if (found == running_.end()) return;
   auto const l = found->second;
-  if (l->group || l->watch) {
+  if (l->stands) {
     if (l->group) l->group->leave();
     running_.erase(found);
     return;
@@ -128,9 +137,14 @@ void lookups::forget(discovery::question_id id) {
   l->stop.emit(asio::cancellation_type::terminal);
 }
 
+// A group that cannot be sent to is of no use: it ends, and is joined anew when it is asked for again.
 void lookups::send(discovery::question_id group, std::string const& bytes) {
   auto const found = running_.find(group);
-  if (found != running_.end() && found->second->group) (void)found->second->group->send(bytes);
+  if (found == running_.end() || !found->second->group) return;
+  if (auto problem = found->second->group->send(bytes); !problem.empty()) {
+    std::exchange(found->second->group, {})->leave();
+    fail_later(group, cause::network, std::move(problem));
+  }
 }
 
 asio::awaitable<discovery::answer> lookups::find(discovery::question what,
@@ -152,7 +166,9 @@ asio::awaitable<discovery::answer> lookups::find(discovery::question what,
 void lookups::join(discovery::question_id id, discovery::join_group const& q) {
   auto joined = group_socket::join(
       context_, {.group = q.group, .port = q.port, .interface = q.interface, .ttl = q.ttl},
-      [this, id](std::string_view bytes, std::string const& from) { told_.packet(id, std::string(bytes), from); },
+      [this, id](std::string_view bytes, std::string const& from) {
+        told_.packet(id, std::string(bytes), from);
+      },
       [this, id](std::string const& why) { fail_later(id, cause::network, why); });
   if (joined)
     running_.at(id)->group = std::move(*joined);
@@ -168,6 +184,7 @@ void lookups::ended(discovery::question_id id, std::exception_ptr const& problem
   auto const found = running_.find(id);
   if (found == running_.end()) return; // a group that was left
   bool const forgotten = found->second->forgotten;
+  if (found->second->group) found->second->group->leave();
   running_.erase(found);
   try {
     if (problem) std::rethrow_exception(problem);
@@ -200,7 +217,8 @@ void fill_in_service_account(discovery::options& o) {
 }
 
 std::int64_t unix_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
 

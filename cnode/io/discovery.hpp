@@ -41,14 +41,16 @@ public:
   ~lookups();
 
   // `dns_servers` as dns_options has them. list_by_app is not for here.
-  void begin(discovery::question_id id, discovery::question const& what, std::vector<std::string> dns_servers);
+  void begin(discovery::question_id id, discovery::question const& what,
+             std::vector<std::string> dns_servers);
   void forget(discovery::question_id id); // nothing is told of it any more
   void send(discovery::question_id group, std::string const& bytes);
   std::size_t running() const { return running_.size(); } // and not yet ended ones that are forgotten
 
 private:
   struct lookup;
-  asio::awaitable<discovery::answer> find(discovery::question what, std::vector<std::string> dns_servers) const;
+  asio::awaitable<discovery::answer> find(discovery::question what,
+                                          std::vector<std::string> dns_servers) const;
   void join(discovery::question_id id, discovery::join_group const& q);
   void ended(discovery::question_id id, std::exception_ptr const& problem, discovery::answer answer);
   void fail_later(discovery::question_id id, discovery::cause why, std::string text);
@@ -59,8 +61,8 @@ private:
   std::map<discovery::question_id, std::shared_ptr<lookup>> running_;
 };
 
-// Where a Kubernetes source names no server: that of the pod's service account, with its token, authority and,
-// where none is given, namespace. Does nothing outside of a pod.
+// Where a Kubernetes source names no server: that of the pod's service account, with its token, authority
+// and, where none is given, namespace. Does nothing outside of a pod.
 void fill_in_service_account(discovery::options& o);
 
 std::int64_t unix_ms(); // the wall clock

@@ -75,8 +75,8 @@ public:
     int status = ready == ARES_SUCCESS ? ares_init_options(&ares_, &set, given) : ready;
     if (status == ARES_SUCCESS && !server.empty()) status = ares_set_servers_ports_csv(ares_, server.c_str());
     if (status == ARES_SUCCESS) return std::nullopt;
-    return fmt::format("the resolver cannot be set up{}{}: {}", server.empty() ? "" : " for the server ", server,
-                       ares_strerror(status));
+    return fmt::format("the resolver cannot be set up{}{}: {}", server.empty() ? "" : " for the server ",
+                       server, ares_strerror(status));
   }
 
   // The servers of resolv.conf, each as open() takes it.
@@ -140,8 +140,7 @@ private:
       sockets_.erase(found);
       return;
     }
-    if (found == sockets_.end())
-      found = sockets_.emplace(fd, std::make_shared<socket>(executor_, fd)).first;
+    if (found == sockets_.end()) found = sockets_.emplace(fd, std::make_shared<socket>(executor_, fd)).first;
     found->second->wants_read = readable;
     found->second->wants_write = writable;
     arm(fd, found->second);
@@ -189,7 +188,8 @@ private:
   bool finished_ = false;
 };
 
-// The channel is closed however the coroutine ends: what c-ares still calls back meanwhile finds all in place.
+// The channel is closed however the coroutine ends: what c-ares still calls back meanwhile finds all in
+// place.
 struct closing {
   explicit closing(std::shared_ptr<channel> c) : it(std::move(c)) {}
   closing(closing const&) = delete;
@@ -227,7 +227,8 @@ int read_targets(unsigned char const* bytes, int size, std::vector<discovery::ta
   for (auto const* s = list; s != nullptr; s = s->next) {
     std::string host = s->host != nullptr ? s->host : "";
     if (host.ends_with('.')) host.pop_back();
-    if (!host.empty()) out.push_back({.host = std::move(host), .port = s->port}); // ".": no such service (RFC 2782)
+    if (!host.empty())
+      out.push_back({.host = std::move(host), .port = s->port}); // ".": no such service (RFC 2782)
   }
   ares_free_data(list);
   return status;
@@ -272,7 +273,8 @@ using starter = std::function<void(ares_channel, question&)>;
 asio::awaitable<dns_answer> ask_at(std::string server, starter start, record kind, std::string what,
                                    dns_options options) {
   auto const executor = co_await asio::this_coro::executor;
-  question q{.at = nullptr, .kind = kind, .answer = {}}; // outlives the channel, which may call back as it closes
+  question q{
+      .at = nullptr, .kind = kind, .answer = {}}; // outlives the channel, which may call back as it closes
   closing const at(std::make_shared<channel>(executor));
   q.at = at.it.get();
   if (auto problem = at.it->open(options, server)) co_return failed(cause::unknown, std::move(*problem));
@@ -280,7 +282,8 @@ asio::awaitable<dns_answer> ask_at(std::string server, starter start, record kin
   co_await at.it->wait(at.it);
   bool const found = q.status == ARES_SUCCESS || q.status == ARES_ENODATA; // ENODATA: none of that kind
   if (found) co_return std::move(q.answer);
-  co_return failed(cause_of(q.status), fmt::format("asked {} for {}: {}", server, what, ares_strerror(q.status)));
+  co_return failed(cause_of(q.status),
+                   fmt::format("asked {} for {}: {}", server, what, ares_strerror(q.status)));
 }
 
 asio::awaitable<dns_answer> ask_servers(starter start, record kind, std::string what, dns_options options) {
@@ -342,8 +345,8 @@ asio::awaitable<dns_answer> ask_dns(std::string name, discovery::record kind, dn
   starter const start = [name, type](ares_channel at, question& q) {
     ares_search(at, name.c_str(), ns_c_in, type, on_records, &q);
   };
-  co_return co_await ask_servers(start, kind, fmt::format("the records {} of {}", discovery::name_of(kind), name),
-                                 std::move(options));
+  auto const what = fmt::format("the records {} of {}", discovery::name_of(kind), name);
+  co_return co_await ask_servers(start, kind, what, options);
 }
 
 asio::awaitable<dns_answer> look_up(std::string host, dns_options options) {
@@ -360,7 +363,8 @@ asio::awaitable<dns_answer> look_up(std::string host, dns_options options) {
     hints.ai_socktype = SOCK_STREAM;
     ares_getaddrinfo(at, host.c_str(), nullptr, &hints, on_host, &q);
   };
-  co_return co_await ask_servers(start, discovery::record::a, fmt::format("the addresses of {}", host), std::move(options));
+  auto const what = fmt::format("the addresses of {}", host);
+  co_return co_await ask_servers(start, discovery::record::a, what, options);
 }
 
 } // namespace remora::io

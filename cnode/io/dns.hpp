@@ -4,9 +4,9 @@
 //
 //   auto const said = co_await io::ask_dns("db.example.org", discovery::record::a, {});
 //
-// Each question reads resolv.conf anew, so that a changed one counts. Servers are asked one after the other: the
-// next one when a server does not answer, or says that it cannot (SERVFAIL, REFUSED, NOTIMP), as glibc does.
-// c-ares would do the same by itself, but then says ECONNREFUSED whatever the servers said (1.18,
+// Each question reads resolv.conf anew, so that a changed one counts. Servers are asked one after the other:
+// the next one when a server does not answer, or says that it cannot (SERVFAIL, REFUSED, NOTIMP), as glibc
+// does. c-ares would do the same by itself, but then says ECONNREFUSED whatever the servers said (1.18,
 // ares_process.c, process_answer), so each of them gets a channel of its own. An answer that was cut off is
 // asked for again by TCP.
 //
@@ -25,9 +25,9 @@
 namespace remora::io {
 
 struct dns_options {
-  std::vector<std::string> servers{};                             // IP[:PORT], [IPv6]:PORT; empty: the system's
+  std::vector<std::string> servers{}; // IP[:PORT], [IPv6]:PORT; empty: the system's
   std::chrono::milliseconds wait = std::chrono::milliseconds(800); // for the first try, double for the next
-  int tries = 2;                                                  // at each server
+  int tries = 2;                                                   // at each server
 };
 
 // IP, IP:PORT, [IPv6]:PORT as c-ares takes it; the error is a sentence.

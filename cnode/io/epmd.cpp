@@ -135,7 +135,8 @@ asio::awaitable<names_answer> names_at(std::string host, std::vector<asio::ip::a
                                        std::uint16_t epmd_port) {
   using discovery::cause;
   auto const failed = [&](cause why, std::string text) {
-    return names_answer(boost::system::in_place_error, discovery::failed{.why = why, .text = std::move(text)});
+    return names_answer(boost::system::in_place_error,
+                        discovery::failed{.why = why, .text = std::move(text)});
   };
   auto c = co_await connect_any(std::move(addresses), epmd_port);
   if (!c.socket.is_open()) co_return failed(cause::no_epmd, fmt::format("no epmd on {} ({})", host, c.error));
@@ -144,7 +145,8 @@ asio::awaitable<names_answer> names_at(std::string host, std::vector<asio::ip::a
     co_return failed(cause::network, fmt::format("epmd on {} did not answer: {}", host, answer.error));
   auto const list = dist::epmd::read_names_answer(answer.bytes.view());
   if (!list)
-    co_return failed(cause::not_epmd, fmt::format("epmd on {}: {}", host, dist::epmd::describe(list.error())));
+    co_return failed(cause::not_epmd,
+                     fmt::format("epmd on {}: {}", host, dist::epmd::describe(list.error())));
   std::vector<std::string> out;
   out.reserve(list->size());
   for (auto const& n : *list) out.push_back(n.name);

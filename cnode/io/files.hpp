@@ -1,5 +1,5 @@
-// Small files, read whole: what they are is checked before a byte is read, so that a pipe or a device under that
-// name does not hold up the program.
+// Small files, read whole: what they are is checked before a byte is read, so that a pipe or a device under
+// that name does not hold up the program.
 #pragma once
 
 #include "base/result.hpp"

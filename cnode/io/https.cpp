@@ -42,13 +42,14 @@ base::result<std::string, discovery::failed> read_token(std::string const& path)
   if (!text)
     return result(boost::system::in_place_error,
                   failed(cause::no_file, fmt::format("the token: {}", text.error().why)));
-  while (!text->empty() && (text->back() == '\n' || text->back() == '\r' || text->back() == ' ')) text->pop_back();
+  while (!text->empty() && (text->back() == '\n' || text->back() == '\r' || text->back() == ' '))
+    text->pop_back();
   bool const word =
       !text->empty() && std::all_of(text->begin(), text->end(), [](char c) { return c > ' ' && c < '\x7f'; });
   if (!word)
-    return result(boost::system::in_place_error,
-                  failed(cause::no_file,
-                         fmt::format("the token file {} holds no token: one word is expected", path)));
+    return result(
+        boost::system::in_place_error,
+        failed(cause::no_file, fmt::format("the token file {} holds no token: one word is expected", path)));
   return result(boost::system::in_place_value, std::move(*text));
 }
 
@@ -110,8 +111,8 @@ bool is_target(std::string const& target) {
 base::result<https_server, std::string> read_https_server(std::string const& text) {
   using result = base::result<https_server, std::string>;
   auto const bad = [&] {
-    return result(boost::system::in_place_error,
-                  fmt::format("{} is no server; write https://HOST[:PORT]", text.empty() ? "the empty text" : text));
+    return result(boost::system::in_place_error, fmt::format("{} is no server; write https://HOST[:PORT]",
+                                                             text.empty() ? "the empty text" : text));
   };
   static constexpr std::string_view scheme = "https://";
   if (!text.starts_with(scheme)) return bad();
@@ -132,8 +133,8 @@ base::result<https_server, std::string> read_https_server(std::string const& tex
     if (colon != std::string::npos) port = rest.substr(colon);
   }
   bool const host_fits = !out.host.empty() && std::all_of(out.host.begin(), out.host.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
-           c == '_' || c == ':' || c == '%';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '-' || c == '_' || c == ':' || c == '%';
   });
   if (!host_fits) return bad();
   if (port.empty()) return result(boost::system::in_place_value, std::move(out));
@@ -166,7 +167,7 @@ asio::awaitable<https_answer> get_https(https_request request) {
     context.load_verify_file(request.ca_file, ec);
   if (ec)
     co_return failed(cause::no_file, fmt::format("the authority's certificate {} cannot be used: {}",
-                                                         request.ca_file, ec.message()));
+                                                 request.ca_file, ec.message()));
   auto const found = co_await look_up(at->host, request.dns);
   if (found.addresses.empty())
     co_return failed(cause::unknown_host,

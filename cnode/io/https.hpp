@@ -2,10 +2,10 @@
 //
 //   auto const said = co_await io::get_https({.server = "https://10.0.0.1:443", .target = "/api/v1/..", ..});
 //
-// The server's certificate has to be signed by the authority in `ca_file` (the system's authorities without it)
-// and to name the host that was asked; there is no way to switch that off, and no plain HTTP, because the token
-// would go to whoever answers. The token is read from its file each time: Kubernetes renews it. It is never part
-// of an answer or an error.
+// The server's certificate has to be signed by the authority in `ca_file` (the system's authorities without
+// it) and to name the host that was asked; there is no way to switch that off, and no plain HTTP, because the
+// token would go to whoever answers. The token is read from its file each time: Kubernetes renews it. It is
+// never part of an answer or an error.
 //
 // The cancellation of the awaiting coroutine ends the request, wherever it is.
 #pragma once
@@ -30,7 +30,8 @@ struct https_request {
 //   query_error   `server` is no address of that form, or `target` cannot be sent
 //   no_file       token or authority cannot be read, or are none
 //   unknown_host  no address for the host
-//   network       none of its addresses accepts; no TLS, or with a certificate that is not to be trusted; or the
+//   network       none of its addresses accepts; no TLS, or with a certificate that is not to be trusted; or
+//   the
 //                 connection was lost before an answer
 //   bad_answer    no HTTP, or cut off
 //   too_large     body_bytes_max

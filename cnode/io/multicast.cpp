@@ -31,13 +31,12 @@ std::optional<unsigned> interface_index(std::string const& wanted) {
   std::optional<unsigned> found;
   for (auto const* i = all; i != nullptr && !found; i = i->ifa_next) {
     if (i->ifa_addr == nullptr) continue;
-    bool const same =
-        (address.is_v4() && i->ifa_addr->sa_family == AF_INET &&
-         std::memcmp(&reinterpret_cast<sockaddr_in const*>(i->ifa_addr)->sin_addr,
-                     address.to_v4().to_bytes().data(), 4) == 0) ||
-        (address.is_v6() && i->ifa_addr->sa_family == AF_INET6 &&
-         std::memcmp(&reinterpret_cast<sockaddr_in6 const*>(i->ifa_addr)->sin6_addr,
-                     address.to_v6().to_bytes().data(), 16) == 0);
+    bool const same = (address.is_v4() && i->ifa_addr->sa_family == AF_INET &&
+                       std::memcmp(&reinterpret_cast<sockaddr_in const*>(i->ifa_addr)->sin_addr,
+                                   address.to_v4().to_bytes().data(), 4) == 0) ||
+                      (address.is_v6() && i->ifa_addr->sa_family == AF_INET6 &&
+                       std::memcmp(&reinterpret_cast<sockaddr_in6 const*>(i->ifa_addr)->sin6_addr,
+                                   address.to_v6().to_bytes().data(), 16) == 0);
     if (same) found = ::if_nametoindex(i->ifa_name);
   }
   ::freeifaddrs(all);
@@ -91,9 +90,10 @@ std::string group_socket::open(group_options const& o) {
   error_code ec;
   auto address = ip::make_address(o.group, ec);
   if (ec || !address.is_multicast() || o.port == 0)
-    return fmt::format("{} port {} is no multicast group; a group is 224.0.0.0 to 239.255.255.255, or ff00::/8, "
-                       "with a port",
-                       o.group, o.port);
+    return fmt::format(
+        "{} port {} is no multicast group; a group is 224.0.0.0 to 239.255.255.255, or ff00::/8, "
+        "with a port",
+        o.group, o.port);
   auto const index = interface_index(o.interface);
   if (!index) return fmt::format("there is no interface {}; give its name or an address of it", o.interface);
   if (address.is_v6() && address.to_v6().scope_id() == 0) { // a link-local group is one of a link
@@ -118,7 +118,8 @@ std::string group_socket::send(std::string_view bytes) {
   error_code ec;
   socket_.send_to(asio::buffer(bytes.data(), bytes.size()), group_, 0, ec);
   if (!ec || ec == asio::error::would_block) return {};
-  return fmt::format("cannot send to {} port {}: {}", group_.address().to_string(), group_.port(), ec.message());
+  return fmt::format("cannot send to {} port {}: {}", group_.address().to_string(), group_.port(),
+                     ec.message());
 }
 
 void group_socket::leave() {
@@ -146,8 +147,9 @@ asio::awaitable<void> group_socket::read(std::shared_ptr<group_socket> /*keeps t
       co_return;
     }
     if (count > bytes_max) continue;
-    heard_(std::string_view(room_.data(), count),
-           fmt::format("{} port {}", from.address().to_string(), from.port()));
+    auto const told = heard_; // it may leave
+    told(std::string_view(room_.data(), count),
+         fmt::format("{} port {}", from.address().to_string(), from.port()));
   }
 }
 

@@ -5,8 +5,8 @@
 //   auto joined = io::group_socket::join(context, {.group = "239.1.2.3", .port = 45892}, heard, lost);
 //   (*joined)->send(bytes);
 //
-// What is larger than bytes_max is left out. Sending never waits: what the system does not take at once is lost,
-// as datagrams may be.
+// What is larger than bytes_max is left out. Sending never waits: what the system does not take at once is
+// lost, as datagrams may be.
 #pragma once
 
 #include "base/result.hpp"

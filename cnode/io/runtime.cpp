@@ -93,8 +93,8 @@ std::string_view version() { return REMORA_VERSION; }
 struct runtime::parts {
   explicit parts(runtime_options o)
       : options(with_epmd_port(std::move(o))), cookie_problem(find_missing_cookie(options)),
-        core(core_options_of(options)), driver(context, core, driver_options_of(options),
-                                               [this](node::effect const& e) { hear(e); }),
+        core(core_options_of(options)),
+        driver(context, core, driver_options_of(options), [this](node::effect const& e) { hear(e); }),
         signals(context), leave_timer(context), lifeline(context) {}
 
   void tell(io::event const& e) {
@@ -219,33 +219,32 @@ bool runtime::parts::check() {
 void runtime::parts::look_up_for_discovery() {
   auto const at = options.name.find('@');
   auto& d = services->discoverer;
-  lookups.emplace(context,
-                  io::lookup_options{.own_host = at != std::string::npos ? options.name.substr(at + 1) : "",
-                                     .epmd_port = options.epmd_port},
-                  io::lookups::listeners{
-                      .answered =
-                          [this, &d](discovery::question_id id, discovery::answer a) {
-                            enter([&] { d.answered(id, std::move(a)); });
-                          },
-                      .changed = [this, &d](discovery::question_id id) { enter([&] { d.changed(id); }); },
-                      .packet =
-                          [this, &d](discovery::question_id id, std::string bytes, std::string from) {
-                            enter([&] { d.packet(id, std::move(bytes), std::move(from)); });
-                          }});
-  d.set_outside({.ask =
-                     [this](discovery::question_id id, discovery::question const& q,
-                            std::vector<std::string> const& servers) { lookups->begin(id, q, servers); },
-                 .forget = [this](discovery::question_id id) { lookups->forget(id); },
-                 .send = [this](discovery::question_id id, std::string const& bytes) { lookups->send(id, bytes); },
-                 .fill_in = io::fill_in_service_account,
-                 .unix_ms = io::unix_ms,
-                 .find_wrong =
-                     [](services::discovery_settings const& s) {
-                       for (auto const& server : s.dns_servers)
-                         if (auto const checked = io::read_dns_server(server); !checked) return checked.error();
-                       return std::string();
-                     },
-                 .boot_id = io::entropy});
+  lookups.emplace(
+      context,
+      io::lookup_options{.own_host = at != std::string::npos ? options.name.substr(at + 1) : "",
+                         .epmd_port = options.epmd_port},
+      io::lookups::listeners{
+          .answered = [this, &d](discovery::question_id id,
+                                 discovery::answer a) { enter([&] { d.answered(id, std::move(a)); }); },
+          .changed = [this, &d](discovery::question_id id) { enter([&] { d.changed(id); }); },
+          .packet =
+              [this, &d](discovery::question_id id, std::string bytes, std::string from) {
+                enter([&] { d.packet(id, std::move(bytes), std::move(from)); });
+              }});
+  d.set_outside(
+      {.ask = [this](discovery::question_id id, discovery::question const& q,
+                     std::vector<std::string> const& servers) { lookups->begin(id, q, servers); },
+       .forget = [this](discovery::question_id id) { lookups->forget(id); },
+       .send = [this](discovery::question_id id, std::string const& bytes) { lookups->send(id, bytes); },
+       .fill_in = io::fill_in_service_account,
+       .unix_ms = io::unix_ms,
+       .find_wrong =
+           [](services::discovery_settings const& s) {
+             for (auto const& server : s.dns_servers)
+               if (auto const checked = io::read_dns_server(server); !checked) return checked.error();
+             return std::string();
+           },
+       .boot_id = io::entropy});
 }
 
 bool runtime::parts::listen() {

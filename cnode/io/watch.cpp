@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string_view>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <utility>
 
 namespace remora::io {
@@ -13,8 +14,8 @@ namespace remora::io {
 namespace {
 constexpr auto gather = std::chrono::milliseconds(20); // a change is often several events
 constexpr auto look_again = std::chrono::seconds(1);   // for a folder that is not there
-constexpr std::uint32_t wanted =
-    IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr std::uint32_t wanted = IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
+                                 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 constexpr std::string_view exchanged_link = "..data";
 } // namespace
 
@@ -44,7 +45,7 @@ private:
         co_await sleep(look_again);
         continue;
       }
-      if (std::exchange(missed, false) && changed_) changed_();
+      if (std::exchange(missed, false)) tell();
       co_await follow();
       missed = true;
       error_code ignored;
@@ -71,7 +72,7 @@ private:
       if (ours) {
         co_await sleep(gather);
         auto const more = rest();
-        if (changed_) changed_();
+        tell();
         if (more) co_return;
       }
       if (gone) co_return;
@@ -89,11 +90,24 @@ private:
       std::memcpy(&e, room_.data() + at, sizeof e);
       char const* const name = room_.data() + at + sizeof e;
       std::string_view const text(name, e.len > 0 ? ::strnlen(name, e.len) : 0);
-      out.ours = out.ours || text == name_ || text == exchanged_link || (e.mask & IN_Q_OVERFLOW) != 0;
+      bool const named = text == name_ || text == exchanged_link;
+      bool const half = (e.mask & IN_CREATE) != 0 && is_being_written(std::string(text));
+      out.ours = out.ours || (named && !half) || (e.mask & IN_Q_OVERFLOW) != 0;
       out.gone = out.gone || (e.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) != 0;
       at += sizeof e + e.len;
     }
     return out;
+  }
+
+  // A new file is not read before its writer has closed it, which is another event. A link has no such.
+  bool is_being_written(std::string const& name) const {
+    struct stat info {};
+    return ::lstat((folder_ + "/" + name).c_str(), &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1;
+  }
+
+  void tell() const {
+    auto const told = changed_; // it may end this watch
+    if (told) told();
   }
 
   // What came meanwhile belongs to the same change; true when the folder went.

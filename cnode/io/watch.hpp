@@ -1,7 +1,7 @@
-// Tells when a file changes, comes or goes, by inotify on its folder: editors and configuration tools write a new
-// file and rename it, so a watch on the file itself would look at the old one. Where the path is a link that such
-// a tool exchanges (Kubernetes: ..data), that counts as a change too. Changes behind a link into another folder
-// are not seen.
+// Tells when a file changes, comes or goes, by inotify on its folder: editors and configuration tools write a
+// new file and rename it, so a watch on the file itself would look at the old one. Where the path is a link
+// that such a tool exchanges (Kubernetes: ..data), that counts as a change too. Changes behind a link into
+// another folder are not seen.
 //
 //   io::file_watch const w(executor, "/etc/remora/nodes", [] { .. });
 //

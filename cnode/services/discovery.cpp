@@ -74,7 +74,7 @@ struct discoverer::shared : std::enable_shared_from_this<shared> {
   std::deque<later> queue{}; // what came in the middle of something else
   bool woken = false;
   std::function<void(discovery::news const&)> observer{};
-  std::map<std::string, discovery::cause> told_sources{};               // failures that are in the log
+  std::map<std::string, discovery::cause> told_sources{}; // failures that are in the log
   std::map<std::pair<side, std::string>, std::string> told_links{};
 
   // The process.
@@ -164,8 +164,9 @@ void discoverer::shared::front_ended() {
   front.reset();
   app_links.clear();
   for (auto const& [id, q] : questions)
-    if (q.by_app) handle_later(q.of, discovery::answered{q.id, discovery::failed{discovery::cause::by_app,
-                                                                                "the application has ended"}});
+    if (q.by_app)
+      handle_later(q.of, discovery::answered{
+                             q.id, discovery::failed{discovery::cause::by_app, "the application has ended"}});
   handle_all(discovery::app_gone{});
   if (main && !main->stopped) (void)set(own ? *own : discovery_settings{});
 }
@@ -280,7 +281,8 @@ void discoverer::shared::on_peer(node::effect const& e) {
   if (auto const* const up = std::get_if<node::peer_up>(&e))
     handle_all_later(discovery::link_up{side::companion, up->node, !up->incoming});
   if (auto const* const down = std::get_if<node::peer_down>(&e))
-    handle_all_later(discovery::link_down{side::companion, down->node, down->word.empty() ? down->reason : down->word});
+    handle_all_later(
+        discovery::link_down{side::companion, down->node, down->word.empty() ? down->reason : down->word});
 }
 
 // ---- effects
@@ -302,8 +304,8 @@ void discoverer::shared::perform(std::shared_ptr<run> const& r, discovery::ask c
   } else if (front) {
     tell_front(make(tup(am("list"), ours)));
   } else {
-    handle_later(r, discovery::answered{
-                        e.id, discovery::failed{discovery::cause::by_app, "there is no application that lists"}});
+    handle_later(r, discovery::answered{e.id, discovery::failed{discovery::cause::by_app,
+                                                                "there is no application that lists"}});
   }
 }
 
@@ -331,7 +333,8 @@ void discoverer::shared::dial(std::shared_ptr<run> const& r, std::string const& 
   bool const name = etf::is_atom_text(base::as_bytes(peer)) && etf::is_node_name(peer);
   bool const room = node.process_count() < node.options().limits.processes_max;
   if (!self || !name || !room)
-    return handle_later(r, discovery::link_failed{side::companion, peer, !name ? "bad_name" : "system_limit"});
+    return handle_later(r,
+                        discovery::link_failed{side::companion, peer, !name ? "bad_name" : "system_limit"});
   self->spawn([all = shared_from_this(), r, peer](node::self me) -> node::task<> {
     auto const reached = co_await me.reach(etf::atom(peer));
     if (!reached && !r->stopped)
@@ -392,8 +395,9 @@ void discoverer::shared::log(discovery::news const& n) {
                           [&](auto const& f) { return f.source == told.first; });
     });
     std::erase_if(told_links, [&](auto const& told) {
-      return std::none_of(round->result.links.begin(), round->result.links.end(),
-                          [&](auto const& l) { return l.where == told.first.first && l.node == told.first.second; });
+      return std::none_of(round->result.links.begin(), round->result.links.end(), [&](auto const& l) {
+        return l.where == told.first.first && l.node == told.first.second;
+      });
     });
   }
   node.tell(std::move(line));
@@ -418,7 +422,8 @@ std::optional<discoverer::wrong> discoverer::begin(discovery_settings s) {
   return all_->set(*all_->own);
 }
 
-base::result<etf::reference, discoverer::wrong> discoverer::configure(etf::pid const& who, discovery_settings s) {
+base::result<etf::reference, discoverer::wrong> discoverer::configure(etf::pid const& who,
+                                                                      discovery_settings s) {
   auto& a = *all_;
   auto checked = s;
   if (auto found = a.check(checked)) return std::move(*found);
@@ -484,7 +489,9 @@ discovery::status discoverer::status() const {
   return all_->main ? all_->main->core.status() : discovery::status{};
 }
 
-void discoverer::observe(std::function<void(discovery::news const&)> told) { all_->observer = std::move(told); }
+void discoverer::observe(std::function<void(discovery::news const&)> told) {
+  all_->observer = std::move(told);
+}
 
 bool discoverer::tells_of(std::string_view node) const {
   return all_->told_links.contains({side::companion, std::string(node)});
@@ -512,7 +519,8 @@ bool discoverer::link_failed(etf::reference const& front, std::string node, std:
   return true;
 }
 
-bool discoverer::disconnected(etf::reference const& front, std::string node, std::optional<std::string> failure) {
+bool discoverer::disconnected(etf::reference const& front, std::string node,
+                              std::optional<std::string> failure) {
   if (!all_->front || all_->front->ref != front) return false;
   all_->handle_all(discovery::disconnected{side::app, std::move(node), std::move(failure)});
   return true;

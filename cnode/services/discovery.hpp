@@ -1,13 +1,13 @@
-// Discovery for native code and for the application beside us: one process that hosts the core (discovery/core)
-// and carries out what it decides. It starts with the first that asks for it.
+// Discovery for native code and for the application beside us: one process that hosts the core
+// (discovery/core) and carries out what it decides. It starts with the first that asks for it.
 //
 //   discoverer.begin({.core = {.sources = {..}}});      from the command line, before the node runs, or later
 //   discoverer.refresh([](auto const& result) { .. });
 //
-// Links of this node are made here: an attempt is a process that reaches the peer. Links of the application's VM
-// are made by its front, a process over there that has called configure() and is told what to do; while there is
-// none, that side rests. Look-ups are made by whoever has set_outside(): its answers come back through
-// answered(), changed() and packet(), from outside of any process of the node.
+// Links of this node are made here: an attempt is a process that reaches the peer. Links of the application's
+// VM are made by its front, a process over there that has called configure() and is told what to do; while
+// there is none, that side rests. Look-ups are made by whoever has set_outside(): its answers come back
+// through answered(), changed() and packet(), from outside of any process of the node.
 //
 // A run_once() has a core of its own, which ends with its first round.
 #pragma once
@@ -38,9 +38,10 @@ struct discovery_outside {
       ask;
   std::function<void(discovery::question_id)> forget;
   std::function<void(discovery::question_id group, std::string const& bytes)> send;
-  std::function<void(discovery::options&)> fill_in;  // what stands in the environment
-  std::function<std::int64_t()> unix_ms;             // the wall clock
-  std::function<std::string(discovery_settings const&)> find_wrong; // beyond the core's: a sentence, or nothing
+  std::function<void(discovery::options&)> fill_in; // what stands in the environment
+  std::function<std::int64_t()> unix_ms;            // the wall clock
+  std::function<std::string(discovery_settings const&)>
+      find_wrong;                         // beyond the core's: a sentence, or nothing
   std::function<std::uint64_t()> boot_id; // another for each core: drawn by the operating system
 };
 
@@ -54,11 +55,11 @@ public:
   void set_names(names n); // they hear before a link is ended on purpose
   void set_outside(discovery_outside outside);
 
-  // The settings of the program itself, from now on; they stay whatever the application does. Without a source
-  // they only wait for it.
+  // The settings of the program itself, from now on; they stay whatever the application does. Without a
+  // source they only wait for it.
   std::optional<wrong> begin(discovery_settings s);
-  // The application's: added to the program's own sources. The front hears {remora_discovery, Ref, News} until it
-  // ends or another takes its place; with it its sources go, links stay.
+  // The application's: added to the program's own sources. The front hears {remora_discovery, Ref, News}
+  // until it ends or another takes its place; with it its sources go, links stay.
   base::result<etf::reference, wrong> configure(etf::pid const& front, discovery_settings s);
   discovery_settings const& own() const; // what configure() is to begin with
 

@@ -1,27 +1,32 @@
 // Discovery from outside: what an application's shim asks the door.
 //
-//   {discovery, {configure, Options}}     {ok, Ref}: the calling process is the application's front from now on, and
-//                                         gets {remora_discovery, Ref, News}; it keeps its Ref when it calls again,
-//                                         and is replaced by another that calls. At its end its sources go; links stay
+//   {discovery, {configure, Options}}     {ok, Ref}: the calling process is the application's front from now
+//   on, and
+//                                         gets {remora_discovery, Ref, News}; it keeps its Ref when it calls
+//                                         again, and is replaced by another that calls. At its end its
+//                                         sources go; links stay
 //   {discovery, {once, Options}}          Result: a round of its own, no polling
 //   {discovery, refresh}                  Result: {ok, [Node]}
 //                                                 | {error, {discovery_failed, [{Source, Cause, Text}]}}
-//                                                 | {error, {connect_failed | disconnect_failed, [{Node, Reason}]}}
-//                                                 | {error, paused | shut_down | busy}
+//                                                 | {error, {connect_failed | disconnect_failed, [{Node,
+//                                                 Reason}]}} | {error, paused | shut_down | busy}
 //   {discovery, pause | resume | shutdown}     ok | {error, ..}
 //   {discovery, status}                   {ok, Map}
 //   {discovery, {report, Ref, Report}}    ok | {error, unknown_front}; a cast will do
 //
-// All but configure, once, report and status answer {error, not_configured} while nobody has given settings, and
-// {error, badarg} to terms of another kind.
+// All but configure, once, report and status answer {error, not_configured} while nobody has given settings,
+// and {error, badarg} to terms of another kind.
 //
-// Options: a map, all keys optional, over those of the program's command line, whose sources are kept beside the
-// given ones: sources => [Source], poll_interval, dial_timeout, backoff_min, backoff_max, ask_timeout => ms,
-// poll_jitter => 0.0 .. 1.0, grace, dial_limit => N, keep_missing_nodes => Boolean, side => app | companion | both,
-// dns_servers => [<<"IP[:PORT]">>]. A wrong one is {error, {option, Key, Text}}. Nothing of a secret is in a Text.
+// Options: a map, all keys optional, over those of the program's command line, whose sources are kept beside
+// the given ones: sources => [Source], poll_interval, dial_timeout, backoff_min, backoff_max, ask_timeout =>
+// ms, poll_jitter => 0.0 .. 1.0, grace, dial_limit => N, keep_missing_nodes => Boolean, side => app |
+// companion | both, dns_servers => [<<"IP[:PORT]">>]. A wrong one is {error, {option, Key, Text}}. Nothing of
+// a secret is in a Text.
 //
-// Source: local_epmd | {nodes, [Node]} | {epmd, [Host]} | {dns, Basename, Host} | {dns_srv, Basename, Service}
-//   | {kubernetes, #{basename, namespace, selector, service, addressing => ip | pod | hostname, domain, server,
+// Source: local_epmd | {nodes, [Node]} | {epmd, [Host]} | {dns, Basename, Host} | {dns_srv, Basename,
+// Service}
+//   | {kubernetes, #{basename, namespace, selector, service, addressing => ip | pod | hostname, domain,
+//   server,
 //     token_file, ca_file}} | {kubernetes_dns, #{basename, namespace, service, domain}}
 //   | {multicast, #{group, port, secret, interface, ttl}} | {hosts_file, Path} | {file, Path} | custom
 //   with texts as binaries, strings or atoms.
@@ -31,8 +36,8 @@
 //   {connect, Node}      {up, Node} | {connect_failed, Node, Reason}
 //   {disconnect, Node}   {disconnected, Node} | {disconnect_failed, Node, Reason}
 //   {list, Id}           {listed, Id, {ok, [Node]} | {error, Text}}
-//   Reports {up, Node} and {down, Node, Reason} are wanted of every visible node of the application, also of those
-//   that are there at the beginning.
+//   Reports {up, Node} and {down, Node, Reason} are wanted of every visible node of the application, also of
+//   those that are there at the beginning.
 #include "services/discovery_terms.hpp"
 #include "services/parts.hpp"
 
@@ -78,7 +83,8 @@ discovery::answer listing(etf::view outcome) {
     if (!text) return failed("the application's function listed what is no node name");
     out.nodes.push_back(std::move(*text));
   }
-  if (!list || list->tail().what() != etf::kind::nil) return failed("the application's function answered no list");
+  if (!list || list->tail().what() != etf::kind::nil)
+    return failed("the application's function answered no list");
   return out;
 }
 
@@ -117,7 +123,8 @@ door::answer once(discoverer& d, ticket const& to, etf::view options) {
   auto settings = read_settings(options, {});
   if (!settings) return wrong_term(settings.error());
   settings->dns_servers = settings->dns_servers.empty() ? d.own().dns_servers : settings->dns_servers;
-  auto const begun = d.run_once(std::move(*settings), [to](discovery::result const& r) { to.reply(to_term(r)); });
+  auto const begun =
+      d.run_once(std::move(*settings), [to](discovery::result const& r) { to.reply(to_term(r)); });
   if (!begun) return wrong_term(begun.error());
   to.on_abandoned(*begun, false);
   return std::nullopt;
@@ -160,9 +167,10 @@ door::answer answer_to(discoverer& d, node::core const& node, ticket const& to, 
 } // namespace
 
 void install_discovery(node::core& node, door& requests, discoverer const& d) {
-  requests.on("discovery", 2, [&node, d = discoverer(d)](node::self, ticket const& to, etf::view request) mutable {
-    return answer_to(d, node, to, *request.element(1));
-  });
+  requests.on("discovery", 2,
+              [&node, d = discoverer(d)](node::self, ticket const& to, etf::view request) mutable {
+                return answer_to(d, node, to, *request.element(1));
+              });
 }
 
 } // namespace remora::services

@@ -69,9 +69,11 @@ problem read_fields(etf::view v, std::vector<field> const& fields) {
   if (!map) return fmt::format("a map is expected, with {}", names());
   while (auto const entry = map->next()) {
     auto const key = entry->key.atom_text();
-    auto const found = std::find_if(fields.begin(), fields.end(), [&](auto const& f) { return key && f.key == *key; });
+    auto const found =
+        std::find_if(fields.begin(), fields.end(), [&](auto const& f) { return key && f.key == *key; });
     if (found == fields.end())
-      return fmt::format("there is no {}; there are: {}", etf::print(entry->key, {.bytes_max = 200}), names());
+      return fmt::format("there is no {}; there are: {}", etf::print(entry->key, {.bytes_max = 200}),
+                         names());
     if (!found->take(entry->value)) return fmt::format("{} is of the wrong kind", found->key);
   }
   return std::nullopt;
@@ -107,14 +109,20 @@ field ms_field(std::string_view key, base::duration& into) {
 problem read_kubernetes(etf::view v, std::vector<discovery::source>& into) {
   discovery::kubernetes k;
   auto const how = [&k](etf::view value) {
-    for (auto const a : {discovery::addressing::ip, discovery::addressing::pod, discovery::addressing::hostname})
+    for (auto const a :
+         {discovery::addressing::ip, discovery::addressing::pod, discovery::addressing::hostname})
       if (value.is_atom(discovery::name_of(a))) return k.how = a, true;
     return false;
   };
-  auto wrong = read_fields(v, {text_field("basename", k.basename), text_field("namespace", k.ns),
-                               text_field("selector", k.selector), text_field("service", k.service),
-                               {"addressing", how}, text_field("domain", k.domain), text_field("server", k.server),
-                               text_field("token_file", k.token_file), text_field("ca_file", k.ca_file)});
+  auto wrong = read_fields(v, {text_field("basename", k.basename),
+                               text_field("namespace", k.ns),
+                               text_field("selector", k.selector),
+                               text_field("service", k.service),
+                               {"addressing", how},
+                               text_field("domain", k.domain),
+                               text_field("server", k.server),
+                               text_field("token_file", k.token_file),
+                               text_field("ca_file", k.ca_file)});
   if (!wrong) into.emplace_back(std::move(k));
   return wrong;
 }
@@ -154,8 +162,10 @@ bool read_plain(std::string_view tag, etf::view v, std::vector<discovery::source
   auto two = arity == 3 ? read_text(*v.element(2)) : std::nullopt;
   if (arity == 2 && one && tag == "hosts_file") return into.emplace_back(discovery::hosts_file{*one}), true;
   if (arity == 2 && one && tag == "file") return into.emplace_back(discovery::node_file{*one}), true;
-  if (arity == 3 && one && two && tag == "dns") return into.emplace_back(discovery::dns_name{*one, *two}), true;
-  if (arity == 3 && one && two && tag == "dns_srv") return into.emplace_back(discovery::dns_service{*one, *two}), true;
+  if (arity == 3 && one && two && tag == "dns")
+    return into.emplace_back(discovery::dns_name{*one, *two}), true;
+  if (arity == 3 && one && two && tag == "dns_srv")
+    return into.emplace_back(discovery::dns_service{*one, *two}), true;
   return false;
 }
 
@@ -175,9 +185,7 @@ problem read_source(etf::view v, std::vector<discovery::source>& into) {
   auto const tag = arity && *arity > 1 ? v.element(0)->atom_text() : std::nullopt;
   if (!tag) return unknown();
   auto const map = *arity == 2 ? *v.element(1) : etf::view();
-  auto const within = [&](problem p) {
-    return p ? problem(fmt::format("{}: {}", *tag, *p)) : std::nullopt;
-  };
+  auto const within = [&](problem p) { return p ? problem(fmt::format("{}: {}", *tag, *p)) : std::nullopt; };
   if (*arity == 2 && *tag == "kubernetes") return within(read_kubernetes(map, into));
   if (*arity == 2 && *tag == "kubernetes_dns") return within(read_kubernetes_dns(map, into));
   if (*arity == 2 && *tag == "multicast") return within(read_multicast(map, into));
@@ -232,9 +240,11 @@ std::vector<option> options_of(discovery_settings& s) {
     return option{key, "a number is expected", integer_field(key, into).take};
   };
   return {ms("poll_interval", o.poll_interval),
-          {"poll_jitter", "a number from 0 to 1 is expected", [&o](etf::view v) { return read_jitter(v, o.poll_jitter); }},
+          {"poll_jitter", "a number from 0 to 1 is expected",
+           [&o](etf::view v) { return read_jitter(v, o.poll_jitter); }},
           count("grace", o.grace),
-          {"keep_missing_nodes", "true or false is expected", [&o](etf::view v) { return read_flag(v, o.keep_missing_nodes); }},
+          {"keep_missing_nodes", "true or false is expected",
+           [&o](etf::view v) { return read_flag(v, o.keep_missing_nodes); }},
           {"side", "app, companion or both is expected", [&o](etf::view v) { return read_side(v, o.who); }},
           count("dial_limit", o.dial_limit),
           ms("dial_timeout", o.dial_timeout),
@@ -257,7 +267,8 @@ std::string_view door_key(std::string_view key) { return key == "who" ? "side" :
 
 } // namespace
 
-base::result<discovery_settings, wrong_option> read_settings(etf::view given, discovery_settings const& base) {
+base::result<discovery_settings, wrong_option> read_settings(etf::view given,
+                                                             discovery_settings const& base) {
   auto out = base;
   auto const options = options_of(out);
   auto map = given.map();
@@ -265,7 +276,8 @@ base::result<discovery_settings, wrong_option> read_settings(etf::view given, di
   while (auto const entry = map->next()) {
     auto const key = entry->key.atom_text();
     if (key && *key == "sources") {
-      if (auto wrong = read_sources(entry->value, out.core.sources)) return refused("sources", std::move(*wrong));
+      if (auto wrong = read_sources(entry->value, out.core.sources))
+        return refused("sources", std::move(*wrong));
       continue;
     }
     auto const found =
@@ -288,10 +300,10 @@ namespace {
 // Reasons are words, and as such atoms; whatever else one may be is a binary.
 void put_reason(builder& b, std::string_view reason) {
   constexpr std::size_t word_max = 64;
-  bool const word = !reason.empty() && reason.size() <= word_max &&
-                    std::all_of(reason.begin(), reason.end(), [](char c) {
-                      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-                    });
+  bool const word =
+      !reason.empty() && reason.size() <= word_max && std::all_of(reason.begin(), reason.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+      });
   if (word)
     b.atom(reason);
   else
@@ -323,8 +335,7 @@ void put_links(builder& b, std::vector<discovery::unreached> const& links) {
 
 void put_failures(builder& b, std::vector<discovery::failure> const& failures) {
   b.list(failures.size());
-  for (auto const& f : failures)
-    b.tuple(3).binary(f.source).atom(discovery::name_of(f.why)).binary(f.text);
+  for (auto const& f : failures) b.tuple(3).binary(f.source).atom(discovery::name_of(f.why)).binary(f.text);
   b.nil();
 }
 
@@ -387,30 +398,30 @@ etf::term to_term(discovery::result const& r) {
 }
 
 etf::term to_term(discovery::news const& n) {
-  return std::visit(
-      base::overload{
-          [](discovery::refreshed const& e) { return make(tup(am("refreshed"), to_term(e.result))); },
-          [](discovery::paused const&) { return make(am("paused")); },
-          [](discovery::resumed const&) { return make(am("resumed")); },
-          [](discovery::stopped const&) { return make(am("stopped")); },
-          [](discovery::connect_failed const& e) {
-            builder b;
-            b.tuple(5).atom("connect_failed").atom(discovery::name_of(e.where));
-            put_node(b, e.node);
-            put_reason(b, e.reason);
-            return b.integer(ms_of(e.next)).take();
-          },
-          [](discovery::dropped const& e) {
-            builder b;
-            b.tuple(3).atom("dropped").atom(discovery::name_of(e.where));
-            put_node(b, e.node);
-            return b.take();
-          },
-          [](discovery::source_failed const& e) {
-            return make(tup(am("source_failed"), e.failure.source, am(discovery::name_of(e.failure.why)),
-                            e.failure.text));
-          }},
-      n);
+  return std::visit(base::overload{[](discovery::refreshed const& e) {
+                                     return make(tup(am("refreshed"), to_term(e.result)));
+                                   },
+                                   [](discovery::paused const&) { return make(am("paused")); },
+                                   [](discovery::resumed const&) { return make(am("resumed")); },
+                                   [](discovery::stopped const&) { return make(am("stopped")); },
+                                   [](discovery::connect_failed const& e) {
+                                     builder b;
+                                     b.tuple(5).atom("connect_failed").atom(discovery::name_of(e.where));
+                                     put_node(b, e.node);
+                                     put_reason(b, e.reason);
+                                     return b.integer(ms_of(e.next)).take();
+                                   },
+                                   [](discovery::dropped const& e) {
+                                     builder b;
+                                     b.tuple(3).atom("dropped").atom(discovery::name_of(e.where));
+                                     put_node(b, e.node);
+                                     return b.take();
+                                   },
+                                   [](discovery::source_failed const& e) {
+                                     return make(tup(am("source_failed"), e.failure.source,
+                                                     am(discovery::name_of(e.failure.why)), e.failure.text));
+                                   }},
+                    n);
 }
 
 etf::term to_term(discovery::status const& s, bool configured, base::time_point now) {
@@ -447,7 +458,10 @@ std::string_view whose(discovery::side s) { return s == discovery::side::app ? "
 
 node::notice line(std::string_view level, std::string_view event, std::string text,
                   std::vector<std::pair<std::string, std::string>> fields = {}) {
-  return {.level = std::string(level), .text = std::move(text), .event = std::string(event), .fields = std::move(fields)};
+  return {.level = std::string(level),
+          .text = std::move(text),
+          .event = std::string(event),
+          .fields = std::move(fields)};
 }
 
 } // namespace
@@ -462,11 +476,13 @@ node::notice to_notice(discovery::news const& n) {
           },
           [](discovery::paused const&) { return line("notice", "discovery_paused", "discovery is paused"); },
           [](discovery::resumed const&) { return line("notice", "discovery_resumed", "discovery goes on"); },
-          [](discovery::stopped const&) { return line("notice", "discovery_stopped", "discovery has ended"); },
+          [](discovery::stopped const&) {
+            return line("notice", "discovery_stopped", "discovery has ended");
+          },
           [](discovery::connect_failed const& e) {
             return line("info", "connect_failed",
-                        fmt::format("discovery: the connection {}to {} failed: {}; again in {} ms", whose(e.where),
-                                    e.node, e.reason, ms_of(e.next)),
+                        fmt::format("discovery: the connection {}to {} failed: {}; again in {} ms",
+                                    whose(e.where), e.node, e.reason, ms_of(e.next)),
                         {{"peer", e.node},
                          {"side", std::string(discovery::name_of(e.where))},
                          {"reason", e.reason},
@@ -480,9 +496,12 @@ node::notice to_notice(discovery::news const& n) {
           },
           [](discovery::source_failed const& e) {
             auto const& f = e.failure;
-            return line("warning", "discovery_failed",
-                        fmt::format("discovery: {} failed: {}: {}", f.source, discovery::name_of(f.why), f.text),
-                        {{"source", f.source}, {"cause", std::string(discovery::name_of(f.why))}, {"detail", f.text}});
+            return line(
+                "warning", "discovery_failed",
+                fmt::format("discovery: {} failed: {}: {}", f.source, discovery::name_of(f.why), f.text),
+                {{"source", f.source},
+                 {"cause", std::string(discovery::name_of(f.why))},
+                 {"detail", f.text}});
           }},
       n);
 }

@@ -1,5 +1,5 @@
-// Discovery in Erlang terms, as the door speaks of it (services/discovery_door.cpp has the shapes), and its news
-// as lines of the log.
+// Discovery in Erlang terms, as the door speaks of it (services/discovery_door.cpp has the shapes), and its
+// news as lines of the log.
 #pragma once
 
 #include "discovery/types.hpp"

@@ -11,6 +11,7 @@
 %%   cpu           processor time (all threads, /proc/PID/task/*/schedstat) per 64 B message flooded into `sink'
 %%   payload_*     binaries echoed by gen_server:call, MiB of payload there and back per second
 %%   lookup        names found per second by native code, among 10,000 (lookup.cpp)
+%%   reconcile     processor time of discovery for 1,000 listed nodes, both sides, the dearest of three rounds (reconcile.cpp)
 %%   register_*, join_cluster, group_*   said in cluster.erl
 %%   mirror_*, shim_*, replay            said in shim.erl
 %%   seeds, redial                       said in discovery.erl
@@ -46,6 +47,7 @@ measures() ->
      {group_join, "us", {cluster, group_join}, [join, gen_call]},
      {group_sync, "ms", {cluster, group_sync}, [remora, beam]},
      {lookup, "M/s", lookup, [native]},
+     {reconcile, "ms", reconcile, [native]},
      {mirror_whereis, "ns", {shim, mirror_whereis}, [remora, beam]},
      {mirror_members, "ns", {shim, mirror_members}, [remora, beam]},
      {shim_rpc, "us", {shim, shim_rpc}, [remora, beam]},
@@ -75,6 +77,7 @@ demands() ->
      {group_join, join, gen_call, at_most, 2.0},
      {group_sync, remora, beam, at_most, 1.2},
      {lookup, native, none, at_least, 5},
+     {reconcile, native, none, at_most, 10},
      {mirror_whereis, remora, beam, at_most, 2.0},
      {mirror_members, remora, beam, at_most, 2.0},
      {shim_rpc, remora, beam, at_most, 2.2},
@@ -192,10 +195,11 @@ of_part({Module, _}) -> Module =:= shim orelse Module =:= discovery;
 of_part(_) -> false.
 
 of_cluster({cluster, _}) -> true;
-of_cluster(How) -> How =:= lookup.
+of_cluster(How) -> How =:= lookup orelse How =:= reconcile.
 
 cluster_value({cluster, Function}, Target, Cluster) -> cluster:Function(Target, Cluster);
-cluster_value(lookup, native, _) -> list_to_integer(string:trim(os:cmd(os:getenv("BENCH_LOOKUP")))) / 1.0e6.
+cluster_value(lookup, native, _) -> list_to_integer(string:trim(os:cmd(os:getenv("BENCH_LOOKUP")))) / 1.0e6;
+cluster_value(reconcile, native, _) -> list_to_float(string:trim(os:cmd(os:getenv("BENCH_RECONCILE")))).
 
 rotate(N, List) ->
     {Front, Back} = lists:split(N rem length(List), List),

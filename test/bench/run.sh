@@ -17,6 +17,7 @@ export REMORA_TESTNODE="${REMORA_TESTNODE:-$root/build/release/test/support/test
 export BENCH_RUNS="${BENCH_RUNS:-15}"
 export BENCH_RAW_EI="$build/raw_ei"
 export BENCH_LOOKUP="$root/build/release/test/bench/lookup"
+export BENCH_RECONCILE="$root/build/release/test/bench/reconcile"
 export BENCH_JSON="$root/build/bench.json"
 export BENCH_DIR="$build/logs"
 

@@ -1,5 +1,6 @@
 // sim: runs of simulated clusters, one for each seed. A failure prints the seed, what the checkers say and
 // the end of the trace; the same seed gives the same run, so `sim --seed N --trace` shows all of it.
+#include "sim/discovery.hpp"
 #include "sim/mutants.hpp"
 #include "sim/run.hpp"
 
@@ -29,6 +30,7 @@ struct options {
   bool repeat = false;
   bool self_test = false;
   bool keep_going = false;
+  bool discovery = false; // instead of whole nodes
 };
 
 std::atomic<std::uint64_t> running = 0; // the seed, for the words of a run that ends badly
@@ -42,12 +44,12 @@ extern "C" void died(int signal) {
   std::raise(signal);
 }
 
-outcome one(settings const& s) {
+outcome one(options const& o, settings const& s) {
   running = s.seed;
   alarm(hang_seconds);
-  auto o = run(s);
+  auto out = o.discovery ? run_discovery(s) : run(s);
   alarm(0);
-  return o;
+  return out;
 }
 
 void show(test::lines const& trace, std::size_t last) {
@@ -57,11 +59,11 @@ void show(test::lines const& trace, std::size_t last) {
 }
 
 bool check(options const& o, settings s) {
-  auto const got = one(s);
+  auto const got = one(o, s);
   if (o.repeat) {
     s.trace = true;
-    auto const a = one(s);
-    auto const b = one(s);
+    auto const a = one(o, s);
+    auto const b = one(o, s);
     if (a.trace != b.trace || a.steps != got.steps) {
       fmt::print("seed {}: two runs differ\n", s.seed);
       for (std::size_t i = 0; i < std::min(a.trace.size(), b.trace.size()); ++i)
@@ -78,40 +80,51 @@ bool check(options const& o, settings s) {
   for (auto const& c : got.complaints) fmt::print("  {}\n", c);
   if (!o.each.trace && o.lines > 0) {
     s.trace = true;
-    show(one(s).trace, o.lines);
+    show(one(o, s).trace, o.lines);
   }
   return false;
+}
+
+// Each fault of ours is found by the checker that has to, in one of so many seeds.
+bool finds(options const& o, settings s, std::string const& checker) {
+  std::uint64_t runs = 0;
+  bool found = false;
+  while (!found && runs < self_test_runs) {
+    s.seed = o.each.seed + runs++;
+    for (auto const& c : one(o, s).complaints) found = found || c.starts_with(checker + ":");
+  }
+  fmt::print("{}: {} {} {} run{}\n", s.mutant, checker, found ? "found it in" : "did not find it in", runs,
+             runs == 1 ? "" : "s");
+  return found;
 }
 
 // Every mutant is found, and nothing is said of a registry that is as it should be.
 bool self_test(options const& o) {
   bool good = true;
+  auto s = o.each;
+  if (o.discovery) {
+    for (auto const& m : discovery_mutants()) {
+      s.mutant = m.name;
+      good = finds(o, s, m.checker) && good;
+    }
+    return good;
+  }
   for (std::uint64_t i = 0; i < ideal_runs; ++i) {
-    auto s = o.each;
-    s.seed += i;
+    s.seed = o.each.seed + i;
     s.only = {"ideal"};
     good = check(o, s) && good;
   }
   for (auto const& m : mutants()) {
-    auto s = o.each;
     s.mutant = m.name;
     s.only = {m.subject};
-    std::uint64_t runs = 0;
-    bool found = false;
-    while (!found && runs < self_test_runs) {
-      s.seed = o.each.seed + runs++;
-      for (auto const& c : one(s).complaints) found = found || c.starts_with(m.checker + ":");
-    }
-    fmt::print("{}: {} {} {} run{}\n", m.name, m.checker, found ? "found it in" : "did not find it in", runs,
-               runs == 1 ? "" : "s");
-    good = good && found;
+    good = finds(o, s, m.checker) && good;
   }
   return good;
 }
 
 [[noreturn]] void usage() {
   std::cerr << "sim [--seed N] [--runs M] [--trace] [--lines L] [--nodes K] [--only links,groups,names]\n"
-               "    [--repeat] [--keep-going] [--self-test]\n";
+               "    [--repeat] [--keep-going] [--self-test] [--discovery]\n";
   std::exit(2);
 }
 
@@ -140,6 +153,8 @@ options parse(int argc, char** argv) {
       o.keep_going = true;
     else if (a == "--self-test")
       o.self_test = true;
+    else if (a == "--discovery")
+      o.discovery = true;
     else if (a == "--mutant")
       o.each.mutant = value();
     else if (a == "--only") {

@@ -63,12 +63,17 @@ beam() {
 }
 
 part units units build/release/test/unit
+part reconcile build/release/test/bench/reconcile --limit 10
 part sim build/release/test/sim --runs 2000 --keep-going
 part sim-repeats build/release/test/sim --runs 50 --seed 5000 --repeat
 part sim-checkers build/release/test/sim --self-test
+part sim-discovery build/release/test/sim --discovery --runs 500 --keep-going
+part sim-discovery-repeats build/release/test/sim --discovery --runs 50 --seed 5000 --repeat
+part sim-discovery-checkers build/release/test/sim --discovery --self-test
 part asan-build make -s asan
 part asan-units units build/asan/test/unit
 part asan-sim build/asan/test/sim --runs 150 --seed 10000 --keep-going
+part asan-sim-discovery build/asan/test/sim --discovery --runs 100 --seed 10000 --keep-going
 part fuzz-corpus replay
 part install test/support/install.sh
 part readme test/support/readme.sh

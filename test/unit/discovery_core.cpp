@@ -403,16 +403,13 @@ TEST_CASE("discovery: the companion never leaves its own app") {
 }
 
 TEST_CASE("discovery: an attempt that succeeds after its node has gone missing is ended") {
-  paper p(custom_only());
+  paper p(with(custom_only(), [](options& o) { o.grace = 1; }));
   p.start();
   p.lists(1, {"b@h", "c@h"});
   p.up("c@h");
-  p.pass(5s);
-  p.lists(2, {"c@h"}); // waits for b until 7.25 s
-  p.pass(8s);
-  p.lists(3, {"c@h"});
-  p.lists(4, {"c@h"});
-  CHECK(paper::count(p.up("b@h"), "disconnect companion b@h") == 1);
+  CHECK(paper::count(p.pass(7250ms), "ask 2 list_by_app") == 1); // the round gave b up, the host has not
+  CHECK(p.lists(2, {"c@h"}) == lines{"tell refreshed ok [c@h]"});
+  CHECK(p.up("b@h") == lines{"disconnect companion b@h"});
 }
 
 TEST_CASE("discovery: a node that is listed again while it is disconnected is dialled again") {
@@ -606,8 +603,8 @@ TEST_CASE("discovery: pause asks nothing and dials nobody; links stay; resume be
   p.up("b@h");
   p.up("c@h");
   p.on(refresh{1});
-  CHECK(p.on(pause{2}) == lines{"forget 2", "reply 1 paused []", "tell paused", "reply 2 ok []"});
-  CHECK(p.on(pause{3}) == lines{"reply 3 ok []"});
+  CHECK(p.on(discovery::pause{2}) == lines{"forget 2", "reply 1 paused []", "tell paused", "reply 2 ok []"});
+  CHECK(p.on(discovery::pause{3}) == lines{"reply 3 ok []"});
   CHECK(p.lists(2, {"d@h"}).empty());
   CHECK(p.down("b@h").empty());
   CHECK(p.pass(10min).empty());
@@ -625,13 +622,13 @@ TEST_CASE("discovery: shutdown ends everything but the links, and says so to who
   p.answer(2, text{"b@h"});
   p.up("b@h");
   p.on(refresh{1});
-  CHECK(p.on(shutdown{2}) ==
+  CHECK(p.on(discovery::shutdown{2}) ==
         lines{"forget 3", "reply 1 shut_down []", "forget 1", "reply 2 ok []", "tell stopped"});
   CHECK_FALSE(p.c.next_deadline());
   CHECK(p.on(refresh{3}) == lines{"reply 3 shut_down []"});
-  CHECK(p.on(pause{4}) == lines{"reply 4 shut_down []"});
+  CHECK(p.on(discovery::pause{4}) == lines{"reply 4 shut_down []"});
   CHECK(p.on(resume{5}) == lines{"reply 5 shut_down []"});
-  CHECK(p.on(shutdown{6}) == lines{"reply 6 shut_down []"});
+  CHECK(p.on(discovery::shutdown{6}) == lines{"reply 6 shut_down []"});
   CHECK(p.down("b@h").empty());
   CHECK(p.on(changed{1}).empty());
   CHECK(p.start() == lines{"ask 4 watch /n", "ask 5 read_file /n", "connect companion b@h"});
@@ -650,13 +647,14 @@ TEST_CASE("discovery: configure keeps what stays, and the links of what goes") {
   p.up("c@h");
   o.sources = {custom{}, epmd_hosts{{"h2"}}};
   auto const out = p.on(configure{o});
-  CHECK(out == lines{"ask 2 list_by_app", "ask 3 epmd_names h2"}); // nobody is disconnected
-  p.lists(2, {"d@h"});
-  CHECK(p.up("d@h").empty());
+  CHECK(out == lines{"ask 2 epmd_names h2", "ask 3 list_by_app"}); // nobody is disconnected
   // b came by a link of ours, and what it is known for stays: it is missing now.
-  CHECK(p.answer(3, names{}) == lines{});
+  CHECK(p.lists(3, {"d@h"}) == lines{"disconnect companion b@h", "connect companion d@h"});
+  CHECK(p.up("d@h").empty());
+  CHECK(p.answer(2, names{}).empty());
   CHECK(p.c.status().sources.size() == 2);
   CHECK(p.on(disconnected{side::companion, "b@h"}).size() == 2);
+  CHECK(p.c.status().nodes.size() == 1);
 }
 
 TEST_CASE("discovery: configure forgets the questions of a source that goes") {
@@ -665,8 +663,14 @@ TEST_CASE("discovery: configure forgets the questions of a source that goes") {
   auto o = custom_only();
   o.sources = {node_list{{"b@h"}}};
   CHECK(p.on(configure{o}) ==
-        lines{"forget 1", "tell refreshed ok []", "connect companion b@h"}); // the round that asked is over
+        lines{"forget 1", "connect companion b@h"}); // the round goes on with what is new
   CHECK(p.up("b@h") == lines{"tell refreshed ok [b@h]"});
+  o.sources = {node_list{{"b@h", "c@h"}}};
+  CHECK(p.on(configure{o}) == lines{"connect companion c@h"});
+  o.sources = {node_list{{"b@h", "c@h", "d@h"}}}; // while it dials: a round more
+  CHECK(p.on(configure{o}) == lines{"connect companion d@h"});
+  p.up("d@h");
+  CHECK(p.up("c@h") == lines{"tell refreshed ok [b@h c@h d@h]", "tell refreshed ok [b@h c@h d@h]"});
 }
 
 TEST_CASE("discovery: configure can ask for another side") {

@@ -1,5 +1,4 @@
-// Runs the scripts of test/spec: stories in the style of etcd's datadriven tests. A command, `----`, and what
-// came of it; REMORA_REWRITE=1 writes the outcomes anew, to be reviewed like code.
+// Runs the scripts of test/spec (see script.hpp), except discovery's: stories of whole nodes.
 //
 //   node a@h [hidden] [cookie=C] [pg=S,..] [global]   a node of ours, with these scopes of process groups, in
 //   `global` p register N [Policy]  p unregister N  p whereis N     global names, asked by p for itself raw
@@ -18,14 +17,12 @@
 #include "etf/print.hpp"
 #include "services/services.hpp"
 #include "support/world.hpp"
+#include "unit/script.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include <array>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <regex>
 #include <sstream>
 
@@ -34,8 +31,6 @@ using namespace remora::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-namespace fs = std::filesystem;
 
 class story {
 public:
@@ -341,43 +336,6 @@ private:
   std::vector<std::string> pids_; // that appeared without a name
 };
 
-// Comments and blank lines stay where they are; a command is one line, its outcome ends at a blank line.
-std::string played(std::istream& in) {
-  story s;
-  std::string out;
-  bool outcome = false;
-  for (std::string line; std::getline(in, line);) {
-    if (outcome && !line.empty()) continue;
-    outcome = false;
-    if (line == "----") {
-      outcome = true;
-      continue;
-    }
-    if (line.empty() || line.starts_with('#')) {
-      out += line + "\n";
-      continue;
-    }
-    out += line + "\n----\n" + s.play(line);
-  }
-  return out;
-}
-
 } // namespace
 
-TEST_CASE("the stories of test/spec") {
-  std::size_t count = 0;
-  for (auto const& entry : fs::directory_iterator(fs::path(REMORA_SOURCE_DIR) / "test" / "spec")) {
-    if (entry.path().extension() != ".txt") continue;
-    CAPTURE(entry.path().filename().string());
-    std::ifstream in(entry.path());
-    std::stringstream text;
-    text << in.rdbuf();
-    auto const now = played(text);
-    if (std::getenv("REMORA_REWRITE") != nullptr)
-      std::ofstream(entry.path()) << now; // NOLINT(concurrency-mt-unsafe)
-    else
-      CHECK(now == text.str());
-    ++count;
-  }
-  CHECK(count > 0);
-}
+TEST_CASE("the stories of test/spec") { play_all<story>("discovery", false); }
