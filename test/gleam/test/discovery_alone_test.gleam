@@ -10,7 +10,7 @@ import remora
 import remora/cluster
 import remora/dns
 import remora/strategy
-import tests
+import tests.{A, Aaaa}
 
 const absent: String = "absent@127.0.0.1"
 
@@ -257,6 +257,52 @@ pub fn sources_that_fail_test() {
   let assert Error(remora.DiscoveryFailed([#(_, unknown)])) =
     remora.run_once(remora.epmd_hosts(["no.such.host.invalid"]))
   let assert strategy.EpmdFailed(_) = unknown
+}
+
+fn ask(
+  zone: List(#(String, tests.RecordType, tests.DnsAnswer)),
+) -> Result(List(String), remora.RefreshError) {
+  use <- tests.with_dns(zone)
+  remora.dns("other", "nodes.test")
+  |> remora.with_dns_servers([tests.dns_server()])
+  |> remora.with_ask_timeout(3000)
+  |> remora.run_once
+}
+
+fn answer(all: a) -> tests.DnsAnswer {
+  tests.believe(all)
+}
+
+pub fn names_in_dns_test() {
+  use <- started(remora.epmd([]))
+  let here = answer([#(127, 0, 0, 1)])
+  let assert Ok(["other@127.0.0.1"]) =
+    ask([#("nodes.test", A, here), #("nodes.test", Aaaa, answer([]))])
+  // One kind of two failed: what the other has is connected, and it is said.
+  let assert Error(remora.DiscoveryFailed([#(_, half)])) =
+    ask([#("nodes.test", A, here), #("nodes.test", Aaaa, answer(2))])
+  let assert strategy.DnsFailed(dns.ServerFailure) = half
+}
+
+// RFC 1035, 4.1.1.
+pub fn each_error_of_a_name_server_test() {
+  use <- started(remora.epmd([]))
+  let errors = [
+    #(2, dns.ServerFailure),
+    #(3, dns.NoSuchDomain),
+    #(4, dns.NotImplemented),
+    #(5, dns.Refused),
+  ]
+  list.each(errors, fn(pair) {
+    let #(code, error) = pair
+    let zone = [
+      #("nodes.test", A, answer(code)),
+      #("nodes.test", Aaaa, answer(code)),
+    ]
+    let assert Error(remora.DiscoveryFailed([#(source, found)])) = ask(zone)
+    let assert "dns other@nodes.test" = source
+    let assert #(_, True) = #(found, found == strategy.DnsFailed(error))
+  })
 }
 
 // ---- options ----------------------------------------------------------------
