@@ -86,7 +86,7 @@ init({stand_in, User, Checked}) ->
         Stop -> Stop
     end;
 init(none) ->
-    {ok, #state{checked = none, links = remora_jobs:new(1), lists = remora_jobs:new(1)}};
+    {ok, ask(#state{checked = none, links = remora_jobs:new(1), lists = remora_jobs:new(1)})};
 init(#{dial_limit := DialLimit} = Checked) ->
     process_flag(trap_exit, true), % for remora_jobs
     ok = net_kernel:monitor_nodes(true, [nodedown_reason, {node_type, all}]),

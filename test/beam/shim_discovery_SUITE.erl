@@ -8,7 +8,7 @@
 -include("suite.hrl").
 
 cases() ->
-    [doc_example, side_both, side_companion, side_app, from_epmd, refresh_finds_the_new, events_of_rounds,
+    [doc_example, side_both, side_companion, side_app, from_epmd, as_the_program_was_told, as_the_program_alone_was_told, refresh_finds_the_new, events_of_rounds,
      attempts_that_fail, lost_links_come_back, nobody_is_dropped_wrongly, dropped_in_order, keep_missing,
      raises_hangs_lies, own_connections, own_connections_fail, own_list_is_asked, own_list_that_fails, connects_do_not_block,
      pause_and_resume, shut_down, killed_while_discovering, killed_while_paused, front_crashes, frozen_companion,
@@ -162,6 +162,30 @@ from_epmd(Config) ->
     ?assertNot(lists:member(maps:get(node, Vm), Nodes)),
     await_has(Vm, N2),
     await_has(Vm, N3).
+
+%% Sources of the program's own command line: this VM takes part in them, if it says so.
+as_the_program_was_told(Config) ->
+    {Vm, #{node := N2} = Second, #{node := N3}} = {vm(Config), second(Config), third(Config)},
+    {ok, _} = shim_ct:start(Vm, #{visibility => hidden, discovery => #{}, args => ["--discover", told([N2])]}),
+    ?assertEqual({ok, [N2]}, refresh(Vm)),
+    ?assertEqual({true, true}, {has(Vm, N2), has(Second, companion(Vm))}),
+    shim_ct:stop(Vm),
+    %% And adds its own.
+    {ok, _} = shim_ct:start(Vm, #{visibility => hidden, discovery => #{sources => [{nodes, [N3]}]},
+                                  args => ["--discover", told([N2])]}),
+    ?assertEqual({ok, lists:sort([N2, N3])}, refresh(Vm)).
+
+%% Else the companion does it alone; a pause is known to the next one all the same.
+as_the_program_alone_was_told(Config) ->
+    {Vm, #{node := N2} = Second} = {vm(Config), second(Config)},
+    {ok, _} = shim_ct:start(Vm, #{visibility => hidden, args => ["--discover", told([N2])]}),
+    ?assertEqual({ok, [N2]}, refresh(Vm)),
+    ?assertEqual({false, true}, {has(Vm, N2), has(Second, companion(Vm))}),
+    ok = rcall(Vm, remora_discovery, pause, [5_000]),
+    replace(Vm),
+    wait_until(fun() -> refresh(Vm) =:= {error, paused} end, 5_000).
+
+told(Nodes) -> "nodes:" ++ lists:flatten(lists:join(",", [atom_to_list(Node) || Node <- Nodes])).
 
 %% What the list says now is asked for, not what it said.
 refresh_finds_the_new(Config) ->

@@ -58,7 +58,7 @@ until_all() { # WHAT NAME:OTHERS...
       tries=$((tries + 1))
       [ "$tries" -lt 600 ] || {
         echo "run.sh: not so after 60 s: $what" >&2
-        cat "$dir/one" "$dir/two" "$dir/three" >&2
+        events >&2
         exit 1
       }
       sleep 0.1

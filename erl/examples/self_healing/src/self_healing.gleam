@@ -61,11 +61,11 @@ fn tell(
   tell(events, names, now)
 }
 
+// A companion that comes back tells what is different.
 fn after(event: remora.Event, up: List(String)) -> List(String) {
   case event {
     remora.NodeUp(node) -> [node, ..up]
     remora.NodeDown(node, _) -> list.filter(up, fn(other) { other != node })
-    remora.CompanionDown(_) -> []
     _ -> up
   }
 }
