@@ -1,7 +1,7 @@
 %%% @doc The companion of this VM, for Erlang. The few functions that nearly all need; each module has the rest:
 %%% {@link remora_registry}, {@link remora_groups}, {@link remora_rpc}, {@link remora_messaging},
 %%% {@link remora_monitor}, {@link remora_cluster}, {@link remora_events}, {@link remora_settings}, {@link remora_log},
-%%% {@link remora_error}. Options: {@link remora_options}.
+%%% {@link remora_discovery}, {@link remora_error}. Options: {@link remora_options}.
 %%%
 %%% ```
 %%% {ok, _} = remora:start_link(),
@@ -13,6 +13,7 @@
 -module(remora).
 
 -export([start_link/0, start_link/1, child_spec/0, child_spec/1, stop/0, status/0, nodes/0, subscribe/0, unsubscribe/1]).
+-export([refresh/1, pause/1, resume/1, run_once/1]).
 
 -export_type([status/0]).
 
@@ -60,3 +61,20 @@ subscribe() -> remora_events:subscribe().
 
 -spec unsubscribe(reference()) -> ok | {error, not_running}.
 unsubscribe(Ref) -> remora_events:unsubscribe(Ref).
+
+%% @equiv remora_discovery:refresh(Within)
+-spec refresh(Within :: timeout()) -> remora_discovery:result() | {error, atom()}.
+refresh(Within) -> remora_discovery:refresh(Within).
+
+%% @equiv remora_discovery:pause(Within)
+-spec pause(Within :: timeout()) -> ok | {error, atom()}.
+pause(Within) -> remora_discovery:pause(Within).
+
+%% @equiv remora_discovery:resume(Within)
+-spec resume(Within :: timeout()) -> ok | {error, atom()}.
+resume(Within) -> remora_discovery:resume(Within).
+
+%% @equiv remora_discovery:run_once(Options)
+-spec run_once(remora_discovery:options()) ->
+    remora_discovery:result() | {error, remora_discovery:problem() | atom()}.
+run_once(Options) -> remora_discovery:run_once(Options).

@@ -14,11 +14,13 @@
 %%% @private
 -module(remora_door).
 
--export([call/1, call/2, write/1, write/2, batch_write/2, call_node/3, ask/2, receive_answer/2, tell/1, deadline/1, left/1]).
+-export([call/1, call/2, write/1, write/2, batch_write/2, call_node/3, ask/2, receive_answer/2, answered/2, tell/1, try_tell/1,
+         deadline/1, left/1]).
 -export([hello/0, mirror/0, demirror/1, batch/1]).
 -export([register_name/3, re_register_name/3, unregister_name/1, whereis_name/1]).
 -export([join/3, leave/3, get_members/2, get_local_members/2, start_scope/1, stop_scope/1, broadcast/3]).
 -export([rpc/6, rpc_cast/5, connect/1, disconnect/1, ping/1, log/3]).
+-export([configure_discovery/1, report_discovery/2, discovery/1, discover_once/1]).
 
 -type request() :: term().
 -type failure() :: {error, not_running | timeout}.
@@ -135,16 +137,31 @@ receive_answer({asked, Ref}, Deadline) ->
     after left(Deadline) -> too_late(Ref)
     end.
 
+%% @doc The same for a server that has its answers in handle_info. `no': the message is another one.
+-spec answered(Message :: term(), asked()) -> {ok, Answer :: term()} | {error, not_running} | no.
+answered({[alias | Ref], Answer}, {asked, Ref}) -> {ok, Answer};
+answered({'DOWN', Ref, process, _, _}, {asked, Ref}) -> {error, not_running};
+answered(_, _) -> no.
+
 %% @doc Asks, and wants no answer.
 -spec tell(request()) -> ok.
 tell(Request) ->
+    _ = try_tell(Request),
+    ok.
+
+%% @doc `full': it was not sent, because the connection takes no more just now.
+-spec try_tell(request()) -> ok | full | not_running.
+try_tell(Request) ->
     case remora_state:companion() of
-        undefined -> ok;
+        undefined -> not_running;
         Node ->
             Nobody = erlang:alias(),
             true = erlang:unalias(Nobody),
-            _ = send(Node, Nobody, Request),
-            ok
+            case send(Node, Nobody, Request) of
+                ok -> ok;
+                nosuspend -> full;
+                noconnect -> not_running
+            end
     end.
 
 -spec deadline(timeout()) -> deadline().
@@ -220,3 +237,16 @@ ping(Node) -> {ping, Node}.
 
 -spec log(atom(), unicode:chardata(), map()) -> request().
 log(Level, Text, Meta) -> {log, Level, Text, Meta}.
+
+%% From the front of this VM's discovery; it gets what is new.
+-spec configure_discovery(map()) -> request().
+configure_discovery(Options) -> {discovery, {configure, Options}}.
+
+-spec report_discovery(reference(), term()) -> request().
+report_discovery(Ref, Report) -> {discovery, {report, Ref, Report}}.
+
+-spec discovery(refresh | pause | resume | shutdown | status) -> request().
+discovery(What) -> {discovery, What}.
+
+-spec discover_once(map()) -> request().
+discover_once(Options) -> {discovery, {once, Options}}.

@@ -21,6 +21,8 @@ text(not_distributed) ->
 text({option, Key, Value}) ->
     ["The start option ", term(Key), " was given as ", term(Value), ", which is not one of its values, or there is no "
      "such option. remora_options lists them."];
+text({discovery_option, Key, Text}) when is_binary(Text) ->
+    ["The option ", term(Key), " of discovery is not right: ", Text, ". remora_discovery describes them."];
 text({already_started, Pid}) ->
     ["A companion of this VM is already supervised by ", term(Pid), "; there is one for each VM. Use that one, or stop it "
      "before."];
@@ -104,6 +106,18 @@ text(noproc) -> "There is no such process.";
 text({exit, Reason}) -> ["The process ended before it answered: ", term(Reason), "."];
 text(not_connected) -> "The node is not connected.";
 
+%% ---- discovery --------------------------------------------------------------------------------------------------------
+
+text(not_configured) ->
+    "Nothing was said of discovery when remora was started. Give it the option discovery, with sources.";
+text(paused) -> "Discovery is paused; remora_discovery:resume/1 lets it go on.";
+text(shut_down) -> "Discovery was shut down. It begins again when remora is started again.";
+text({discovery_failed, Failures}) when is_list(Failures) ->
+    ["Not all sources said which nodes there are, so nobody is disconnected. ",
+     lists:join(" ", [[text_of(Source), ": ", Text, "."] || {Source, _Cause, Text} <- Failures])];
+text({connect_failed, Nodes}) when is_list(Nodes) -> ["Not connected: ", each(Nodes), "."];
+text({disconnect_failed, Nodes}) when is_list(Nodes) -> ["Not disconnected: ", each(Nodes), "."];
+
 %% ---- the rest ---------------------------------------------------------------------------------------------------------
 
 text({no_such_atom, Text}) ->
@@ -135,6 +149,18 @@ said(Text) -> [". It said last: ", Text].
 
 term(Term) -> io_lib:format("~0tP", [Term, 20]).
 
+each(Nodes) -> lists:join("; ", [[text_of(Node), because(Reason)] || {Node, Reason} <- Nodes]).
+
+%% A sentence within one, where there is one for it; else the word itself.
+because(Reason) ->
+    case {format(Reason), Reason} of
+        {<<"Unexpected: ", _/binary>>, Word} when is_atom(Word) ->
+            [": ", string:replace(atom_to_binary(Word), "_", " ", all)];
+        {<<"Unexpected: ", _/binary>>, Words} when is_binary(Words) -> [": ", Words];
+        {<<First, Rest/binary>>, _} -> [", because ", string:lowercase(<<First>>), string:trim(Rest, trailing, ".")]
+    end.
+
+text_of(Text) when is_binary(Text) -> Text;
 text_of(Atom) -> atom_to_binary(Atom).
 
 quoted(Text) ->

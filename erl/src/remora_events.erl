@@ -16,6 +16,18 @@
 %%%     not there.</li>
 %%% </ul>
 %%%
+%%% Of discovery, while it runs ({@link remora_discovery}):
+%%%
+%%% <ul>
+%%% <li>`{refreshed, Result}': a round has ended; what remora_discovery:refresh/1 gives.</li>
+%%% <li>`{connect_failed, Side, Node, Reason, Ms}': an attempt to connect a listed node failed, why in one word, and how
+%%%     long until the next one. Side: who tried, `app' (this VM) or `companion'. What is no name, or no word, is text.</li>
+%%% <li>`{dropped, Side, Node}': it was disconnected, as no source lists it any more.</li>
+%%% <li>`{source_failed, Source, Cause, Text}': a source could not be asked, or only in part. Nobody is disconnected for
+%%%     it.</li>
+%%% <li>`paused', `resumed', `stopped': by remora_discovery:pause/1, resume/1, shutdown/1.</li>
+%%% </ul>
+%%%
 %%% A subscription outlives companions; it ends with its process, or by {@link unsubscribe/1}.
 -module(remora_events).
 
@@ -29,7 +41,12 @@
                | {node_up, node()}
                | {node_down, node(), Reason :: atom()}
                | {name_lost, Name :: term(), Holder :: pid() | none}
-               | {membership_lost, Scope :: atom(), Group :: term(), pid()}.
+               | {membership_lost, Scope :: atom(), Group :: term(), pid()}
+               | {refreshed, remora_discovery:result()}
+               | {connect_failed, remora_discovery:side(), node() | binary(), Reason :: atom() | binary(), Ms :: non_neg_integer()}
+               | {dropped, remora_discovery:side(), node()}
+               | {source_failed, Source :: binary(), Cause :: atom(), Text :: binary()}
+               | paused | resumed | stopped.
 
 %% @doc The calling process gets `{remora_event, Ref, Event}' from here on.
 -spec subscribe() -> {ok, reference()} | {error, not_running}.

@@ -46,14 +46,16 @@
 
 %% {options, ..}: the record of remora.gleam.
 -spec start_link(tuple(), option(text()), option({pid(), forward()})) -> {ok, pid()} | {error, term()}.
-start_link({options, Binary, Companion, CookieFile, Config, Visibility, Scopes, Level, MaxAtoms, StartMs, CallMs}, Name,
-           Listener) ->
+start_link({options, Binary, Companion, CookieFile, Config, Visibility, Scopes, Level, MaxAtoms, StartMs, CallMs, Discovery},
+           Name, Listener) ->
     ok = atom_budget(MaxAtoms),
     case scopes(Scopes) of
         {ok, ScopeAtoms} ->
             Given = maps:from_list([{binary, Binary}, {visibility, Visibility}, {pg_scopes, ScopeAtoms},
                                     {log_level, level_out(Level)}, {start_timeout, StartMs}, {call_timeout, CallMs}]
-                                   ++ given(companion, Companion) ++ given(cookie_file, CookieFile) ++ given(config, Config)),
+                                   ++ given(companion, Companion) ++ given(cookie_file, CookieFile) ++ given(config, Config)
+                                   ++ [{discovery, remora_discovery_ffi:options(Sources, Settings)}
+                                       || {some, {Sources, Settings}} <- [Discovery]]),
             started(remora_sup:start_link(Given), Name, Listener);
         {error, _} = Error -> Error
     end.
@@ -83,6 +85,7 @@ started({error, Reason}, _, _) -> {error, start_error(Reason)}.
 start_error(not_distributed) -> not_distributed;
 start_error({already_started, Pid}) -> {already_started, Pid};
 start_error({option, Key, Value}) -> {invalid_option, option_name(Key), shown(Value)};
+start_error({discovery_option, Key, Text}) -> {invalid_discovery, shown(Key), Text};
 start_error({binary, _} = Reason) -> {binary_failed, binary_error(<<>>, Reason)};
 start_error({companion, {usage, Text}}) -> {usage_refused, text(Text)};
 start_error({companion, {name_taken, Text}}) -> {name_taken, text(Text)};
@@ -164,7 +167,7 @@ event({node_down, Node, Reason}) -> [{node_down, text(Node), text(Reason)} || No
 event({name_lost, Name, Holder}) -> [{name_lost, Text, Holder} || {ok, Text} <- [name_text(Name)]];
 event({membership_lost, Scope, Group, Pid}) ->
     [{membership_lost, text(Scope), Text, Pid} || {ok, Text} <- [name_text(Group)]];
-event(_) -> [].
+event(Other) -> remora_discovery_ffi:event(Other).
 
 companion_reason({exit_status, Status, Text}) ->
     iolist_to_binary(["exit code ", integer_to_binary(Status), ": ", text(Text)]);

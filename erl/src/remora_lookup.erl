@@ -3,7 +3,7 @@
 %%% @private
 -module(remora_lookup).
 
--export([epmd_names/2, dns_lookup/2, format_ip_v6/1]).
+-export([epmd_names/2, epmd_port/0, dns_lookup/2, format_ip_v6/1]).
 -export([async/1, await/2]).
 
 -define(EPMD_PORT, 4369).
@@ -35,6 +35,7 @@ epmd_connect(Host, Port, Ms) ->
     catch exit:badarg -> {error, nxdomain}
     end.
 
+-spec epmd_port() -> inet:port_number().
 epmd_port() ->
     case init:get_argument(epmd_port) of % the emulator makes it of ERL_EPMD_PORT
         {ok, [[Port | _] | _]} -> list_to_integer(Port);

@@ -13,13 +13,14 @@
 %%% <li>`start_timeout': ms until it must be there, 10,000. `call_timeout': ms for a call without its own, 5,000.</li>
 %%% <li>`max_new_atoms': so many atoms may be made of strings, see {@link remora_atoms}. 0 leaves the setting.</li>
 %%% <li>`restart_intensity': `{Restarts, Seconds}' of the supervisor, `{5, 10}'.</li>
+%%% <li>`discovery': how other nodes are found and connected, see {@link remora_discovery}. Left out: they are not.</li>
 %%% </ul>
 %%%
 %%% What both nodes must have alike is taken from this VM, unless `args' say it: net_ticktime,
 %%% prevent_overlapping_partitions, and the address that the distribution listens on.
 -module(remora_options).
 
--export([check/1, arguments/1, wants_cookie/1]).
+-export([seal/1, check/1, arguments/1, wants_cookie/1]).
 
 -export_type([given/0, options/0, problem/0]).
 
@@ -35,8 +36,9 @@
                    start_timeout => pos_integer(),
                    call_timeout => pos_integer(),
                    max_new_atoms => non_neg_integer(),
-                   restart_intensity => {non_neg_integer(), pos_integer()}}.
-%% All of them but cookie_file and config are there.
+                   restart_intensity => {non_neg_integer(), pos_integer()},
+                   discovery => remora_discovery:options()}.
+%% All of them but cookie_file, config and discovery are there.
 -type options() :: #{companion := node(),
                      binary := remora_binary:where() | {managed_elsewhere, node()},
                      cookie_file => file:name_all(),
@@ -48,17 +50,30 @@
                      start_timeout := pos_integer(),
                      call_timeout := pos_integer(),
                      max_new_atoms := non_neg_integer(),
-                     restart_intensity := {non_neg_integer(), pos_integer()}}.
--type problem() :: not_distributed | {option, Key :: term(), Value :: term()}.
+                     restart_intensity := {non_neg_integer(), pos_integer()},
+                     discovery => remora_discovery_options:checked()}.
+-type problem() :: not_distributed | {option, Key :: term(), Value :: term()} | remora_discovery_options:problem().
+
+%% @doc Without a secret that a report could show.
+-spec seal(given()) -> given().
+seal(#{discovery := Discovery} = Given) -> Given#{discovery := remora_discovery_options:seal(Discovery)};
+seal(Given) -> Given.
 
 -spec check(given()) -> {ok, options()} | {error, problem()}.
 check(Given) when is_map(Given) ->
-    case {is_alive(), maps:fold(fun check/3, [], Given)} of
+    case {is_alive(), maps:fold(fun check/3, [], maps:remove(discovery, Given))} of
         {false, _} -> {error, not_distributed};
-        {true, []} -> complete(maps:merge(defaults(), Given));
+        {true, []} -> with_discovery(maps:merge(defaults(), Given));
         {true, [{Key, Value} | _]} -> {error, {option, Key, Value}}
     end;
 check(Other) -> {error, {option, options, Other}}.
+
+with_discovery(#{discovery := Discovery} = Given) ->
+    case remora_discovery_options:check(remora_discovery_options:seal(Discovery)) of
+        {ok, Checked} -> complete(Given#{discovery := Checked});
+        {error, _} = Error -> Error
+    end;
+with_discovery(Given) -> complete(Given).
 
 defaults() ->
     #{binary => search, visibility => visible, pg_scopes => [], log_level => info, args => [],

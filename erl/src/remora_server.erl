@@ -161,23 +161,11 @@ reach(Node, Deadline, Timeout) ->
         {error, {companion, {timeout, Timeout}}}
     end.
 
-%% OTP says only that it did not connect. A node that listens and yet does not become a peer refused the handshake.
 why_unreachable(Node) ->
-    case listens(string:split(atom_to_list(Node), "@")) of
-        true -> {cookie_mismatch, Node};
-        false -> {unreachable, Node}
+    case remora_link:why_not(Node) of
+        handshake_closed -> {cookie_mismatch, Node};
+        _ -> {unreachable, Node}
     end.
-
-listens([Name, Host]) ->
-    case (net_kernel:epmd_module()):port_please(Name, Host, 2_000) of
-        {port, Port, _} ->
-            case gen_tcp:connect(Host, Port, [], 2_000) of
-                {ok, Socket} -> gen_tcp:close(Socket), true;
-                {error, _} -> false
-            end;
-        _ -> false
-    end;
-listens(_) -> false.
 
 hello(Node, Deadline, Timeout) ->
     case remora_door:call_node(Node, remora_door:hello(), remora_door:left(Deadline)) of

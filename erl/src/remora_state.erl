@@ -18,6 +18,7 @@
 
 -export([create/1, open/3, live/0, lost/0, down/1, was_live/0]).
 -export([is_up/0, companion/0, line/0, call_timeout/0, epoch/0, version/0, set_version/1]).
+-export([discovery/0, set_discovery/1]).
 
 -define(UP, 1).
 -define(VERSION, 2).
@@ -66,7 +67,9 @@ live() ->
     true = ets:insert(remora_info, {was_live, true}),
     case atomics:exchange(numbers(), ?UP, ?LIVE) of
         ?LIVE -> ok;
-        _ -> remora_events:notify(companion_up)
+        _ ->
+            remora_discovery_front:companion(up),
+            remora_events:notify(companion_up)
     end.
 
 %% @doc Has one ever been, since the supervisor was started?
@@ -87,7 +90,9 @@ down(Reason) ->
         Numbers ->
             case atomics:exchange(Numbers, ?UP, ?DOWN) of
                 ?DOWN -> ok;
-                _ -> remora_events:notify({companion_down, Reason})
+                _ ->
+                    remora_discovery_front:companion(down),
+                    remora_events:notify({companion_down, Reason})
             end
     end.
 
@@ -126,6 +131,17 @@ version() -> number(?VERSION).
 
 -spec set_version(non_neg_integer()) -> ok.
 set_version(Version) -> atomics:put(numbers(), ?VERSION, Version).
+
+%% @doc What this VM wants of discovery, beside its options: kept for a new companion, and a new remora_discovery. `new':
+%% its options were not yet told to a companion.
+-spec discovery() -> new | running | paused | shut_down.
+discovery() -> info(discovery, new).
+
+-spec set_discovery(running | paused | shut_down) -> ok.
+set_discovery(Wanted) ->
+    try ets:insert(remora_info, {discovery, Wanted}) of true -> ok
+    catch error:badarg -> ok
+    end.
 
 %% The tables are gone when the supervisor is.
 info(Key, Default) ->

@@ -10,7 +10,7 @@
 %%%   remora_port        the program; none when it is managed elsewhere
 %%%   remora_mirror      the copy that reads are answered from
 %%%   remora_server      the connection, replay
-%%%   remora_discovery
+%%%   remora_discovery   finding and connecting other nodes (remora_discovery_front)
 %%%
 %%% rest_for_one: a new program has a new stream and is told everything again; a crash of the mirror or the connection
 %%% leaves the program running. All tables belong to the supervisor.
@@ -89,7 +89,7 @@ end_sup(Sup) ->
 
 -spec child_spec(remora_options:given()) -> supervisor:child_spec().
 child_spec(Options) ->
-    #{id => remora, start => {?MODULE, start_link, [Options]}, type => supervisor, shutdown => infinity}.
+    #{id => remora, start => {?MODULE, start_link, [remora_options:seal(Options)]}, type => supervisor, shutdown => infinity}.
 
 %% @doc For one that was started by start_link/1 alone: the companion leaves in order, and then this returns. A child of
 %% a supervisor is ended there.
@@ -113,4 +113,4 @@ children(Options) ->
      #{id => remora_port, start => {remora_port, start_link, [Options]}, shutdown => 10_000},
      #{id => remora_mirror, start => {remora_mirror, start_link, []}},
      #{id => remora_server, start => {remora_server, start_link, [Options]}},
-     #{id => remora_discovery, start => {remora_discovery, start_link, [Options]}}].
+     #{id => remora_discovery, start => {remora_discovery_front, start_link, [Options]}}].

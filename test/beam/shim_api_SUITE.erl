@@ -664,9 +664,7 @@ unsupported_yet(Config) ->
     Vm = vm(Config),
     Values = #{1 => [#{}], 0 => []},
     [?assertEqual({M, F, {error, unsupported}}, {M, F, rcall(Vm, M, F, maps:get(Arity, Values))})
-     || M <- [remora_membership, remora_election], {F, Arity} <- rcall(Vm, M, module_info, [exports]), F =/= module_info],
-    [?assertEqual({error, unsupported}, rcall(Vm, remora_discovery, F, A))
-     || {F, A} <- [{run_once, []}, {refresh, [100]}, {pause, [100]}, {resume, [100]}, {shutdown, [100]}, {status, []}]].
+     || M <- [remora_membership, remora_election], {F, Arity} <- rcall(Vm, M, module_info, [exports]), F =/= module_info].
 
 %% Each reason that a spec names has a sentence of its own, and its sentence says what it is about.
 errors_are_sentences(_) ->

@@ -14,6 +14,7 @@
 %%   reconcile     processor time of discovery for 1,000 listed nodes, both sides, the dearest of three rounds (reconcile.cpp)
 %%   register_*, join_cluster, group_*   said in cluster.erl
 %%   mirror_*, shim_*, replay            said in shim.erl
+%%   seeds, redial                       said in discovery.erl
 %%   ready         from starting the program to its ready line, milliseconds
 %%   rss           resident memory of a program that is ready, has one peer and does nothing, MB
 %%
@@ -52,6 +53,8 @@ measures() ->
      {shim_rpc, "us", {shim, shim_rpc}, [remora, beam]},
      {shim_rpc_many, "calls/s", {shim, shim_rpc_many}, [remora, beam]},
      {replay, "ms", {shim, replay}, [remora]},
+     {seeds, "ms", {discovery, seeds}, [remora]},
+     {redial, "ms", {discovery, redial}, [remora]},
      {ready, "ms", ready, [remora_program]},
      {rss, "MB", rss, [remora_program]}].
 
@@ -80,6 +83,8 @@ demands() ->
      {shim_rpc, remora, beam, at_most, 2.2},
      {shim_rpc_many, remora, beam, at_least, 0.7},
      {replay, remora, none, at_most, 2_000},
+     {seeds, remora, none, at_most, 1_000},
+     {redial, remora, none, at_most, 500},
      {ready, remora_program, none, at_most, 50},
      {rss, remora_program, none, at_most, 12}].
 
@@ -90,9 +95,11 @@ main() ->
     Opts = #{epmd_port => maps:get(port, Epmd), cookie => "bench", dir => Dir, modules => [bench]},
     ClusterRuns = list_to_integer(os:getenv("BENCH_CLUSTER_RUNS", "5")),
     Values = case os:getenv("BENCH_ONLY") of
-                 "shim" -> run_shims(ClusterRuns, Opts);
+                 "shim" -> run_part(shim, "package", ClusterRuns, Opts);
+                 "discovery" -> run_part(discovery, "discovery", ClusterRuns, Opts);
                  _ -> run_single(Runs, Opts) ++ run_clusters(ClusterRuns, Opts#{modules => [bench, cluster]})
-                          ++ run_shims(ClusterRuns, Opts)
+                          ++ run_part(shim, "package", ClusterRuns, Opts)
+                          ++ run_part(discovery, "discovery", ClusterRuns, Opts)
              end,
     remora_ct:stop(Epmd),
     Medians = medians(Values),
@@ -156,7 +163,7 @@ run_single(Runs, Opts) ->
 run(Run, Runs, Client, Targets) ->
     io:format("run ~b of ~b~n", [Run, Runs]),
     [{Measure, Target, value(How, Client, Targets, Target)}
-     || {Measure, _, How, Of} <- measures(), not of_cluster(How), not of_shim(How), Target <- rotate(Run, Of),
+     || {Measure, _, How, Of} <- measures(), not of_cluster(How), not of_part(How), Target <- rotate(Run, Of),
         lists:keymember(Target, 1, Targets)].
 
 run_clusters(0, _) -> [];
@@ -166,25 +173,26 @@ run_clusters(Runs, Opts) ->
     cluster:stop(Cluster),
     Values.
 
-run_shims(0, _) -> [];
-run_shims(Runs, Opts) ->
-    Shim = shim:start(Opts),
-    Values = lists:append([run_shim(Run, Runs, Shim) || Run <- lists:seq(1, Runs)]),
-    shim:stop(Shim),
+%% A module with measures of its own: shim, discovery.
+run_part(_, _, 0, _) -> [];
+run_part(Module, Title, Runs, Opts) ->
+    Started = Module:start(Opts),
+    Values = lists:append([run_one(Module, Title, Run, Runs, Started) || Run <- lists:seq(1, Runs)]),
+    Module:stop(Started),
     Values.
 
-run_shim(Run, Runs, Shim) ->
-    io:format("package, run ~b of ~b~n", [Run, Runs]),
-    [{Measure, Target, shim:Function(Target, Shim)}
-     || {Measure, _, {shim, Function}, Of} <- measures(), Target <- rotate(Run, Of)].
+run_one(Module, Title, Run, Runs, Started) ->
+    io:format("~s, run ~b of ~b~n", [Title, Run, Runs]),
+    [{Measure, Target, Module:Function(Target, Started)}
+     || {Measure, _, {M, Function}, Of} <- measures(), M =:= Module, Target <- rotate(Run, Of)].
 
 run_cluster(Run, Runs, Cluster) ->
     io:format("cluster, run ~b of ~b~n", [Run, Runs]),
     [{Measure, Target, cluster_value(How, Target, Cluster)}
      || {Measure, _, How, Of} <- measures(), of_cluster(How), Target <- rotate(Run, Of)].
 
-of_shim({shim, _}) -> true;
-of_shim(_) -> false.
+of_part({Module, _}) -> Module =:= shim orelse Module =:= discovery;
+of_part(_) -> false.
 
 of_cluster({cluster, _}) -> true;
 of_cluster(How) -> How =:= lookup orelse How =:= reconcile.

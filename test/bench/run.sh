@@ -3,7 +3,7 @@
 #
 #   BENCH_RUNS=15         runs to take the median of
 #   BENCH_CLUSTER_RUNS=5  the same of the measures in a cluster and of the package; 0 leaves them out
-#   BENCH_ONLY=shim       the package's measures alone
+#   BENCH_ONLY=shim       the package's measures alone; BENCH_ONLY=discovery those of discovery
 #   BENCH_STRICT=1        fail when a target is missed
 #   REMORA_BIN, REMORA_TESTNODE   other programs than priv/remora and build/release/test/support/testnode;
 #                         rows of a program that is not there are skipped with a notice

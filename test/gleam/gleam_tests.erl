@@ -58,7 +58,8 @@ undefined_calls() ->
 
 %% ---- tests ----------------------------------------------------------------------------------------------
 
-alone(Only) -> tests([M || M <- test_modules(Only), is_alone(M)]).
+%% A remora that a failed test has left is no other's business.
+alone(Only) -> tests([M || M <- test_modules(Only), is_alone(M)], fun remora_sup:stop/0).
 beside(Only) ->
     case [M || M <- test_modules(Only), not is_alone(M)] of
         [] -> [];
@@ -70,9 +71,13 @@ test_modules(Only) -> [M || M <- test_modules([]), lists:member(M, Only)].
 
 is_alone(M) -> lists:suffix("_alone_test", atom_to_list(M)).
 
-tests(Modules) ->
-    [one(io_lib:format("~s:~s", [M, F]), fun() -> M:F() end)
-     || M <- Modules, {F, 0} <- M:module_info(exports), lists:suffix("_test", atom_to_list(F))].
+tests(Modules) -> tests(Modules, fun() -> ok end).
+tests(Modules, After) ->
+    [begin
+         Result = one(io_lib:format("~s:~s", [M, F]), fun() -> M:F() end),
+         _ = After(),
+         Result
+     end || M <- Modules, {F, 0} <- M:module_info(exports), lists:suffix("_test", atom_to_list(F))].
 
 %% ---- examples of the documentation ----------------------------------------------------------------------
 

@@ -67,6 +67,8 @@ pub type ConnectError {
 pub type DisconnectError {
   /// It is not connected to it.
   NotConnected(node: String)
+  /// It is connected still: a word for why, of who tried to disconnect it.
+  NotDisconnected(node: String, reason: String)
   /// The companion did not answer in time.
   DisconnectTimeout(node: String)
   /// There is no companion now.
@@ -298,6 +300,8 @@ pub fn describe_connect_error(error: ConnectError) -> String {
 pub fn describe_disconnect_error(error: DisconnectError) -> String {
   case error {
     NotConnected(node) -> node <> " is not connected"
+    NotDisconnected(node, reason) ->
+      node <> " is connected still: " <> reason
     DisconnectTimeout(node) ->
       "the companion did not say in time whether " <> node <> " is disconnected"
     DisconnectNotRunning -> text.not_running

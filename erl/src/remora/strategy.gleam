@@ -2,7 +2,11 @@
 ////
 //// A strategy says which nodes there should be. The other three functions say
 //// how to connect to nodes, how to disconnect from them, and which ones are
-//// connected; without them the companion does it.
+//// connected; without them the companion and this VM do it.
+////
+//// All of them run in processes of their own, and for a time only: one that
+//// crashes, hangs or answers nonsense is a failed attempt, and nothing else
+//// waits for it.
 ////
 //// ```gleam
 //// import remora/strategy
@@ -27,12 +31,13 @@ pub opaque type Strategy {
 }
 
 /// Connects to nodes: those that it connected to, or those that it did not,
-/// each with the reason.
+/// each with the reason. It is called with one node at a time, and for several
+/// at once, so that one that hangs keeps no other waiting.
 pub type ConnectNodes =
   fn(List(String)) -> Result(List(String), List(#(String, ConnectError)))
 
 /// Disconnects from nodes: those that are gone, or those that are not, each
-/// with the reason.
+/// with the reason. It is called with one node at a time too.
 pub type DisconnectNodes =
   fn(List(String)) -> Result(List(String), List(#(String, DisconnectError)))
 
@@ -44,10 +49,33 @@ pub type DiscoveryError {
   EpmdFailed(error: epmd.EpmdError)
   /// A file could not be read, or a line of it not be understood.
   FileFailed(path: String, reason: String)
-  /// Something else, for strategies of your own.
+  /// Kubernetes' API did not say it.
+  KubernetesFailed(error: KubernetesError)
+  /// The multicast group could not be joined, or not be sent to.
+  MulticastFailed(reason: String)
+  /// Something else, and what strategies of your own say or do.
   OtherFailure(reason: String)
-  /// This way of discovery is not in this version of remora.
-  Unsupported(source: String)
+}
+
+/// Why Kubernetes' API did not say which pods there are. Each has a sentence
+/// with what was asked and what came.
+pub type KubernetesError {
+  /// 401: it does not take the token.
+  Unauthorized(text: String)
+  /// 403: it takes the token, and does not let it read endpoints. The service
+  /// account needs a role with `get` and `list` for `endpoints`.
+  Forbidden(text: String)
+  /// It has a problem of its own, or too much to do. It is asked again.
+  ServerError(text: String)
+  /// What came is no list of endpoints, or not all of one.
+  BadAnswer(text: String)
+  /// The answer is larger than 4 MiB: choose less with a selector.
+  AnswerTooLarge(text: String)
+  /// It did not answer in time.
+  ApiTimeout(text: String)
+  /// There was no connection: no such host, refused, or a certificate that is
+  /// not trusted.
+  ApiUnreachable(text: String)
 }
 
 /// A strategy out of a function that finds nodes. An answer says which nodes
@@ -65,7 +93,8 @@ pub fn new(
   Strategy(discover_nodes, None, None, None)
 }
 
-/// Connects to nodes in another way than through the companion.
+/// Connects to nodes in another way. The companion then connects to none by
+/// itself.
 ///
 /// ```gleam
 /// import remora/strategy
@@ -81,7 +110,7 @@ pub fn with_connect_nodes_function(
   Strategy(..strategy, connect: Some(connect_nodes))
 }
 
-/// Disconnects from nodes in another way than through the companion.
+/// Disconnects from nodes in another way.
 ///
 /// ```gleam
 /// import remora/strategy
@@ -97,7 +126,7 @@ pub fn with_disconnect_nodes_function(
   Strategy(..strategy, disconnect: Some(disconnect_nodes))
 }
 
-/// Says in another way than the companion which nodes are connected.
+/// Says in another way which nodes are connected. It is asked in each round.
 ///
 /// ```gleam
 /// import remora/strategy
@@ -133,17 +162,18 @@ pub fn discover_nodes(
 /// ```gleam
 /// import remora/strategy
 ///
-/// let assert "discovery by multicast is not in this version of remora" =
-///   strategy.describe_discovery_error(strategy.Unsupported("multicast"))
+/// let assert "/etc/app/nodes cannot be used: there is no such file" =
+///   strategy.FileFailed("/etc/app/nodes", "there is no such file")
+///   |> strategy.describe_discovery_error
 /// ```
 pub fn describe_discovery_error(error: DiscoveryError) -> String {
   case error {
     DnsFailed(error) -> dns.describe_lookup_error(error)
     EpmdFailed(error) -> epmd.describe_epmd_error(error)
     FileFailed(path, reason) -> path <> " cannot be used: " <> reason
+    KubernetesFailed(error) -> error.text
+    MulticastFailed(reason) -> "the multicast group cannot be used: " <> reason
     OtherFailure(reason) -> reason
-    Unsupported(source) ->
-      "discovery by " <> source <> " is not in this version of remora"
   }
 }
 

@@ -102,6 +102,8 @@ pub fn remora_test() {
   let assert Error(remora.NotRunning) =
     at_once(fn() { remora.run_once(remora.none()) })
   let assert Error(remora.NotRunning) =
+    at_once(fn() { remora.run_once(remora.local_epmd()) })
+  let assert Error(remora.NotRunning) =
     at_once(fn() { remora.refresh(within: 1000) })
   let assert Error(remora.NotRunning) =
     at_once(fn() { remora.pause(within: 1000) })
@@ -110,6 +112,7 @@ pub fn remora_test() {
   let assert Error(remora.NotRunning) =
     at_once(fn() { remora.shutdown(within: 1000) })
   let assert Error(remora.StatusNotRunning) = at_once(remora.status)
+  let assert Error(remora.StatusNotRunning) = at_once(remora.discovery_status)
   let assert Error(remora.StatusNotRunning) =
     at_once(fn() { remora.subscribe(process.new_subject()) })
 }

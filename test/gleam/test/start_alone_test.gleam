@@ -105,28 +105,6 @@ pub fn a_vm_that_is_no_node_test() {
   let assert Error(remora.NotDistributed) = answer
 }
 
-pub fn no_discovery_yet_test() {
-  let builders = [
-    remora.local_epmd(),
-    remora.epmd(["a@b"]),
-    remora.dns("a", "b"),
-    remora.dns_srv("a", "b"),
-    remora.hosts_file("a"),
-    remora.kubernetes("a", "b", "c"),
-    remora.kubernetes_dns("a", "b", "c"),
-    remora.multicast("233.252.1.32", 45_892, "secret"),
-  ]
-  list.each(builders, fn(builder) {
-    let assert Error(remora.SourceUnsupported(source)) =
-      remora.start_link(builder)
-    let assert Error(remora.Unsupported(same)) = remora.run_once(builder)
-    let assert True = source == same
-    // Nothing of what it was given is said, as it may be secret.
-    let assert Error(actor.InitFailed(text)) = remora.start(builder)
-    let assert False = string.contains(text, "secret")
-  })
-}
-
 pub fn events_from_the_start_on_test() {
   let events = process.new_subject()
   let builder = remora.none() |> remora.with_listener(events)

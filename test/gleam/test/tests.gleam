@@ -107,6 +107,10 @@ pub fn listen_once(answer: Option(BitArray)) -> Int
 /// What a name server of the tests answers.
 pub type DnsAnswer
 
+/// Where the name server of `with_dns` is.
+@external(erlang, "tests_ffi", "dns_server")
+pub fn dns_server() -> String
+
 /// Asks a name server of our own, which has these records.
 @external(erlang, "tests_ffi", "with_dns")
 pub fn with_dns(

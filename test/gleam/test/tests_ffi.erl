@@ -3,7 +3,7 @@
 -export([unique/1, atom_count/0, identity/1, eventually/2, on_other/1, together/0, elapsed/1, pid_text/1,
          register_global/2, whereis_global/1, unregister_global/1, pg_join/2, pg_members/1, send_raw/2, exit_pid/2,
          collector/0, collected/1, counter/0, kill_companion/0, companion_pid/0, os_process_is_there/1,
-         with_log/1, await_logged/2, listen_once/1, in_plain_vm/2, epmd_port/0, with_dns/2, raise/1, process_count/0]).
+         with_log/1, await_logged/2, listen_once/1, in_plain_vm/2, epmd_port/0, with_dns/2, dns_server/0, raise/1, process_count/0]).
 
 -define(OTHER, 'other@127.0.0.1').
 
@@ -203,6 +203,11 @@ with_dns(Zone, Fun) ->
         unlink(Server),
         exit(Server, kill)
     end.
+
+%% Within with_dns/2: where it is.
+dns_server() ->
+    [{_, Port} | _] = inet_db:res_option(nameservers),
+    <<"127.0.0.1:", (integer_to_binary(Port))/binary>>.
 
 serve_dns(Socket, Zone) ->
     {ok, {Address, Port, Bytes}} = gen_udp:recv(Socket, 0),
