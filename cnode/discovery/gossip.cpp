@@ -125,7 +125,7 @@ std::vector<std::string> gossip::expired(base::time_point now) {
   for (auto& [id, b] : boots_)
     if (b.member && b.member_until <= now) {
       b.member = false;
-      out.push_back(b.node);
+      if (std::find(out.begin(), out.end(), b.node) == out.end()) out.push_back(b.node);
     }
   std::erase_if(out, [&](auto const& node) { return has_member(node); });
   std::erase_if(boots_, [&](auto const& b) { return b.second.kept_until <= now; });

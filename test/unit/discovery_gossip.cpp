@@ -136,6 +136,11 @@ TEST_CASE("discovery: a member that restarts stays one") {
   CHECK(a.receive(*after.tick(at(2s), unix_at(2s)), at(2s), unix_at(2s)).what == outcome::known);
   CHECK(a.expired(at(5s)).empty()); // the old start is silent, the new one is not
   CHECK(a.expired(at(7s)) == lines{"b@h"});
+  auto c = member("c@h", 4);
+  auto again = member("c@h", 5);
+  a.receive(*c.tick(at(8s), unix_at(8s)), at(8s), unix_at(8s));
+  a.receive(*again.tick(at(8s), unix_at(8s)), at(8s), unix_at(8s));
+  CHECK(a.expired(at(20s)) == lines{"c@h"}); // both at one moment: it is said once
 }
 
 TEST_CASE("discovery: a packet counts once, whoever sends it again") {
