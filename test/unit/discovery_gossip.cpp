@@ -182,7 +182,7 @@ TEST_CASE("discovery: a clock that is too far off is told from a wrong secret") 
   CHECK(a.receive(*b.tick(at(6s), INT64_MIN), at(6s), INT64_MAX).what == outcome::clock);
   auto c = member("c@h", 3, "another");
   auto const stranger = a.receive(*c.tick(at(8s), noon), at(8s), noon);
-  CHECK(stranger.what == outcome::unsigned_);
+  CHECK(stranger.what == outcome::unproven);
   CHECK(stranger.why.find("another") == std::string::npos); // no secret in any text
   CHECK(stranger.why.find("s3cret") == std::string::npos);
 }
@@ -196,7 +196,7 @@ TEST_CASE("discovery: no byte of a packet can be changed") {
       auto changed = packet;
       changed[i] = static_cast<char>(changed[i] ^ flip);
       auto const said = a.receive(changed, at(0s), noon).what;
-      CHECK_MESSAGE((said == outcome::malformed || said == outcome::unsigned_), i);
+      CHECK_MESSAGE((said == outcome::malformed || said == outcome::unproven), i);
     }
   for (std::size_t size = 0; size < packet.size(); ++size)
     CHECK(a.receive(packet.substr(0, size), at(0s), noon).what != outcome::joined);
