@@ -437,7 +437,7 @@ void core::machine::on(packet const& e) {
   case gossip::outcome::known:
   case gossip::outcome::own:
   case gossip::outcome::repeated: return; // networks copy datagrams
-  case gossip::outcome::unsigned_: return complain(*s, e.from, cause::unauthorized, heard.why);
+  case gossip::outcome::unproven: return complain(*s, e.from, cause::unauthorized, heard.why);
   case gossip::outcome::full: return complain(*s, e.from, cause::too_large, heard.why);
   case gossip::outcome::malformed:
   case gossip::outcome::clock: return complain(*s, e.from, cause::bad_answer, heard.why);
