@@ -55,6 +55,7 @@ public:
   }
 
   discovery::status status() const;
+  std::size_t known_count() const { return nodes_.all().size(); }
 
 private:
   using state = discovery::status::state;
@@ -547,5 +548,7 @@ void core::handle(event const& e, base::time_point now, effects& out) { machine_
 std::optional<base::time_point> core::next_deadline() const { return machine_->next_deadline(); }
 
 discovery::status core::status() const { return machine_->status(); }
+
+std::size_t core::known_count() const { return machine_->known_count(); }
 
 } // namespace remora::discovery

@@ -37,6 +37,7 @@
 #include "discovery/seal.hpp"
 #include "discovery/types.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -60,6 +61,7 @@ public:
   std::optional<base::time_point> next_deadline() const;
 
   discovery::status status() const;
+  std::size_t known_count() const; // nodes of which anything is kept
 
 private:
   class machine;
