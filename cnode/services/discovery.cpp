@@ -136,14 +136,18 @@ node::task<> discoverer::shared::serve(node::self me) {
   self.emplace(me);
   // Whatever ends it: nobody dials or asks any more.
   struct guard {
-    std::shared_ptr<shared> all;
+    explicit guard(std::shared_ptr<shared> a) : all(std::move(a)) {}
+    guard(guard const&) = delete;
+    guard& operator=(guard const&) = delete;
     ~guard() {
       for (auto const& r : all->all()) all->end(r);
       all->main.reset();
       all->once.clear();
       all->self.reset();
     }
-  } const ends{shared_from_this()};
+    std::shared_ptr<shared> all;
+  };
+  [[maybe_unused]] guard const ends(shared_from_this());
   if (lists_by_itself() && !main) (void)set(*own); // given before the node ran
   drain();
   while (true) {
