@@ -41,7 +41,7 @@ public:
     std::visit([&](auto const& what) { on(what); }, e);
     go_on();
     for (auto const& name : std::exchange(perhaps_idle_, {}))
-      if (auto* const n = nodes_.find(name)) nodes_.drop_if_idle(*n);
+      if (auto* const n = nodes_.find(name)) nodes_.drop_if_idle(*n, now_);
     out_ = nullptr;
   }
 
@@ -258,7 +258,11 @@ void core::machine::go_on() {
 }
 
 void core::machine::begin_dialling() {
-  for (auto& [name, n] : nodes_.all()) dialler_.drop_if_missing(n, now_, *out_); // what failed is tried again
+  for (auto& [name, n] : nodes_.all()) {
+    if (n.listed()) continue;
+    dialler_.drop_if_missing(n, now_, *out_); // what failed is tried again
+    perhaps_idle_.push_back(name);
+  }
   dialler_.begin_waiting();
   round_.at = stage::dialling;
   round_.until = now_ + o_.dial_timeout + dialler::outcome_slack;

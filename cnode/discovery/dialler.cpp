@@ -176,6 +176,7 @@ void dialler::fill(base::time_point now, effects& out) {
     auto const s = std::get<4>(ready_.begin()->first);
     auto& n = *ready_.begin()->second;
     ++n.of(s).asked;
+    n.of(s).owed_until = now + 2 * (o_->dial_timeout + outcome_slack);
     move(n, s, phase::dialling, now + o_->dial_timeout + outcome_slack);
     out.emplace_back(connect{s, n.name});
   }

@@ -30,6 +30,7 @@ std::vector<question> both_addresses(std::string const& name) {
 }
 std::vector<question> names_of(std::vector<std::string> const& hosts, std::string_view own_node) {
   std::vector<question> out;
+  out.reserve(hosts.size());
   for (auto const& host : hosts) out.emplace_back(epmd_names{host_or_own(host, own_node)});
   return out;
 }

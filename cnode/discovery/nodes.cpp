@@ -68,9 +68,10 @@ std::size_t known_nodes::count_of(std::size_t slot) const {
   }));
 }
 
-void known_nodes::drop_if_idle(known_node& n) {
-  bool const idle = std::all_of(n.links.begin(), n.links.end(),
-                                [](link const& l) { return l.at == phase::down && l.asked == 0; });
+void known_nodes::drop_if_idle(known_node& n, base::time_point now) {
+  bool const idle = std::all_of(n.links.begin(), n.links.end(), [&](link const& l) {
+    return l.at == phase::down && (l.asked == 0 || now >= l.owed_until);
+  });
   if (!n.listed() && idle) all_.erase(std::string(n.name));
 }
 

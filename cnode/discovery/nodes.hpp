@@ -35,10 +35,11 @@ struct link {
   using place = std::tuple<bool, unsigned, std::uint64_t, std::uint64_t, side>;
 
   phase at = phase::down;
-  bool ours = false;    // up by an attempt of ours
-  unsigned asked = 0;   // attempts whose outcome the host owes; more than one when it is late
-  bool tried = false;   // an attempt has ended, or it was up
-  bool awaited = false; // by the round
+  bool ours = false;             // up by an attempt of ours
+  unsigned asked = 0;            // attempts whose outcome the host owes; more than one when it is late
+  base::time_point owed_until{}; // then it has forgotten them
+  bool tried = false;            // an attempt has ended, or it was up
+  bool awaited = false;          // by the round
   unsigned failures = 0;
   unsigned flaps = 0; // losses soon after it came up, one after the other
   std::string reason{};
@@ -93,7 +94,7 @@ public:
   std::size_t count_of(std::size_t slot) const;
 
   // Drops the node if nothing is known of it that matters. Others stay where they are.
-  void drop_if_idle(known_node& n);
+  void drop_if_idle(known_node& n, base::time_point now);
 
 private:
   void unlist(mention& m, known_node& n);

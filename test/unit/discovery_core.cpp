@@ -734,3 +734,20 @@ TEST_CASE("discovery: nothing is kept of nodes that come and go") {
     CHECK(p.c.known_count() == 1);
   }
 }
+
+TEST_CASE("discovery: an attempt whose outcome never comes is forgotten with its node") {
+  auto o = custom_only();
+  o.grace = 1;
+  paper p(o);
+  p.start();
+  p.lists(1, {"b@h", "c@h"});
+  p.up("c@h");
+  p.pass(7250ms); // the round gave b up, and the next one asks
+  p.lists(2, {"c@h"});
+  CHECK(p.c.known_count() == 2); // it may still come up, and would be ours to end
+  for (question_id id = 3; id < 6; ++id) {
+    p.pass(5s);
+    p.lists(id, {"c@h"});
+  }
+  CHECK(p.c.known_count() == 1);
+}
