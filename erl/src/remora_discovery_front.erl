@@ -264,7 +264,13 @@ found(Discover) -> remora_discovery_options:listed(Discover()).
 
 %% ---- what came of it --------------------------------------------------------------------------------------------------
 
-ended({connect, Node}, {ok, ok}, State) -> report({up, Node}, State);
+ended({connect, Node}, {ok, ok}, #state{checked = #{functions := #{connect := _}}} = State) -> report({up, Node}, State);
+ended({connect, Node}, {ok, ok}, State) ->
+    %% It may be lost again by now, and that be told: what is said last must be so.
+    case lists:member(Node, nodes(connected)) of
+        true -> report({up, Node}, State);
+        false -> State
+    end;
 ended({connect, Node}, Result, State) -> report({connect_failed, Node, reason(Node, Result)}, State);
 ended({disconnect, Node}, {ok, ok}, State) -> report({disconnected, Node}, State);
 ended({disconnect, Node}, Result, State) -> report({disconnect_failed, Node, reason(Node, Result)}, State);
