@@ -116,6 +116,7 @@ constexpr std::array<kind, 10> kinds{{
 
 std::string forms() {
   std::vector<std::string> out;
+  out.reserve(kinds.size());
   for (auto const& k : kinds)
     out.push_back(k.form.empty() ? std::string(k.name) : fmt::format("{}:{}", k.name, k.form));
   return fmt::format("{}", fmt::join(out, ", "));
@@ -199,6 +200,7 @@ base::result<configured_source, std::string> read_source(source_table const& tab
   auto const* const found = find_kind(type);
   if (found == nullptr) {
     std::vector<std::string_view> names;
+    names.reserve(kinds.size());
     for (auto const& k : kinds) names.push_back(k.name);
     return refuse(fmt::format("there is no type of source {}; there are: {}", type.empty() ? "\"\"" : type,
                               fmt::join(names, ", ")));

@@ -55,6 +55,7 @@ public:
   }
 
   discovery::status status() const;
+  std::size_t known_count() const { return nodes_.all().size(); }
 
 private:
   using state = discovery::status::state;
@@ -437,7 +438,7 @@ void core::machine::on(packet const& e) {
   case gossip::outcome::known:
   case gossip::outcome::own:
   case gossip::outcome::repeated: return; // networks copy datagrams
-  case gossip::outcome::unsigned_: return complain(*s, e.from, cause::unauthorized, heard.why);
+  case gossip::outcome::unproven: return complain(*s, e.from, cause::unauthorized, heard.why);
   case gossip::outcome::full: return complain(*s, e.from, cause::too_large, heard.why);
   case gossip::outcome::malformed:
   case gossip::outcome::clock: return complain(*s, e.from, cause::bad_answer, heard.why);
@@ -547,5 +548,7 @@ void core::handle(event const& e, base::time_point now, effects& out) { machine_
 std::optional<base::time_point> core::next_deadline() const { return machine_->next_deadline(); }
 
 discovery::status core::status() const { return machine_->status(); }
+
+std::size_t core::known_count() const { return machine_->known_count(); }
 
 } // namespace remora::discovery

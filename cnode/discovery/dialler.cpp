@@ -84,13 +84,12 @@ void dialler::down(known_node& n, side s, std::string const& reason, base::time_
   l.reason = reason;
   if (!wanted(n, s)) return move(n, s, phase::down);
   l.flaps = now - l.up_since >= settled_after ? 0 : l.flaps + 1;
+  l.fast_until = now + o_->fast_time;
   if (l.flaps <= flaps_max) {
     l.failures = 0;
-    l.fast_until = now + o_->fast_time;
     return move(n, s, phase::ready);
   }
   ++l.failures;
-  l.fast_until.reset();
   move(n, s, phase::waiting, now + delay(l, now));
 }
 
@@ -117,7 +116,8 @@ void dialler::fail(known_node& n, side s, std::string const& reason, base::time_
 
 base::duration dialler::delay(link const& l, base::time_point now) {
   auto cap = o_->backoff_max;
-  if (l.fast_until && now < *l.fast_until) cap = std::min(cap, o_->fast_max);
+  if (l.fast_until && now < *l.fast_until)
+    cap = std::min(cap, l.flaps <= flaps_max ? o_->fast_max : settled_after);
   auto longest = std::min(cap, o_->backoff_min);
   for (unsigned n = 1; n < l.failures && longest < cap; ++n) longest = std::min(cap, 2 * longest);
   return base::duration(

@@ -1,15 +1,17 @@
 // Which links are made, when, and how many at once; and which are ended.
 //
-//   down -> waiting -> ready -> dialling -> up        an attempt: its time comes, it gets a place, it
-//   succeeds
-//                 ^                |         |        or fails, and waits; a lost one is ready at once
-//                 +---- back-off --+---------+
-//                                           up -> dropping -> down
+//   down -> waiting -> ready -> dialling -> up      an attempt: its time comes, it gets a place, succeeds, or
+//              ^         ^          |        |      fails and waits; who was up and is lost is ready at once
+//              +---------|----------+        |
+//                        +-------------------+
+//                                   up -> dropping -> down
 //
 // Back-off has full jitter: the delay is drawn from [0, min(cap, min * 2^n)], so that nodes that lost each
 // other at one moment do not dial at one moment. After a loss the cap is fast_max for fast_time: a peer that
-// restarts is found again soon after it is reachable. A link that is lost soon after it came up, again and
-// again, is spared that.
+// restarts is found again soon after it is reachable. A link that is lost soon after it came up, more than
+// flaps_max times one after the other, is not dialled at once any more, and its delays grow to settled_after
+// in that time: a peer that takes connections and closes them must not be joined, with all that this costs a
+// cluster, five times a second.
 //
 // Of both sides the companion dials first, when a node is new: who swallows packets then takes one place
 // among the attempts and not two, and a cluster half of which is unreachable still leaves places for the
@@ -28,6 +30,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace remora::discovery {

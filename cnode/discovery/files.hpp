@@ -1,11 +1,10 @@
 // The two files that list nodes. Somebody wrote them by hand: what cannot be read is said with its line, and
 // the rest counts all the same.
 //
-//   .hosts.erlang   'host.example.org'.       one Erlang term a line as net_adm:host_file/0 reads it: an
-//   atom, or
-//                                             a string; % begins a comment
-//   node file       app@host.example.org      one node a line; # at the start or after a space begins a
-//   comment
+//   .hosts.erlang   'host.example.org'.     Erlang terms as net_adm:host_file/0 reads them: atoms, or
+//   strings;
+//                                           % begins a comment
+//   node file       app@host.example.org    one node a line; # at the start or after a space begins a comment
 #pragma once
 
 #include <cstddef>

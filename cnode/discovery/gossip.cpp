@@ -75,7 +75,7 @@ gossip::heard gossip::receive(std::string_view bytes, base::time_point now, std:
   auto const m = read(bytes);
   if (!m) return {outcome::malformed, {}, fmt::format("{} bytes that are no packet of ours", bytes.size())};
   if (!crypto_.is_signed(settings_.secret, m->covered, m->signature))
-    return {outcome::unsigned_, {}, "its signature is wrong: is the secret the same everywhere?"};
+    return {outcome::unproven, {}, "its signature is wrong: is the secret the same everywhere?"};
   if (!is_node_name(m->node) || m->interval_ms == 0)
     return {outcome::malformed, {}, "it is signed, but its name or interval is none"};
   if (m->boot_id == settings_.boot_id || m->node == settings_.node) return {outcome::own};
@@ -125,7 +125,7 @@ std::vector<std::string> gossip::expired(base::time_point now) {
   for (auto& [id, b] : boots_)
     if (b.member && b.member_until <= now) {
       b.member = false;
-      out.push_back(b.node);
+      if (std::find(out.begin(), out.end(), b.node) == out.end()) out.push_back(b.node);
     }
   std::erase_if(out, [&](auto const& node) { return has_member(node); });
   std::erase_if(boots_, [&](auto const& b) { return b.second.kept_until <= now; });

@@ -53,9 +53,9 @@ public:
     own,      // said by this node
     repeated, // an old sequence: a copy, or somebody who plays it again
     malformed,
-    unsigned_, // the secrets differ, or it is none of ours
-    clock,     // sent at another time
-    full,      // members_max
+    unproven, // the secrets differ, or it is none of ours
+    clock,    // sent at another time
+    full,     // members_max
   };
   struct heard {
     outcome what;

@@ -30,6 +30,7 @@ bool is_basename(std::string_view text) { return is_plain(text) && characters(te
 
 bool is_host(std::string_view text) {
   if (!is_plain(text) || characters(text) > atom_chars_max - 2) return false;
+  if (text.front() == '.' || text.back() == '.' || text.find("..") != std::string_view::npos) return false;
   // DNS can answer with any bytes. What a host name can be, and nothing that a URL or a shell takes for more.
   return std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||

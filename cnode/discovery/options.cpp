@@ -24,7 +24,7 @@ wrong check_basename(std::string const& name, std::string_view of) {
   return in_source(fmt::format("{}: `{}` cannot stand before the @ of a node name", of, name));
 }
 wrong check_host(std::string const& host, std::string_view of, std::string_view what) {
-  if (is_host(host)) return {};
+  if (is_host(host.ends_with('.') ? std::string_view(host).substr(0, host.size() - 1) : host)) return {};
   return in_source(host.empty() ? fmt::format("{} needs a {}", of, what)
                                 : fmt::format("{}: `{}` is no {}", of, host, what));
 }

@@ -102,10 +102,7 @@ struct runtime::parts {
   }
   void hear(node::effect const& e) {
     auto line = io::to_event(e);
-    // Discovery tells of what it tries, and when it tries again.
-    if (auto const* const failed = std::get_if<node::dial_failed_notice>(&e);
-        failed != nullptr && services && services->discoverer.tells_of(failed->node))
-      line.level = io::level::debug;
+    if (is_told_by_discovery(e)) line.level = io::level::debug;
     tell(line);
     if (!std::holds_alternative<node::vital_ended>(e)) return;
     result = {.status = run_status::failed, .detail = node::describe(e)};
@@ -114,6 +111,15 @@ struct runtime::parts {
   void fail(run_status status, std::string detail) {
     result = {.status = status, .detail = std::move(detail)};
     context.stop();
+  }
+  // Discovery tells of what it tries, and when it tries again. What a handshake ended with is worth a line
+  // once.
+  bool is_told_by_discovery(node::effect const& e) const {
+    if (!services) return false;
+    if (auto const* const failed = std::get_if<node::dial_failed_notice>(&e))
+      return services->discoverer.tells_of(failed->node);
+    auto const* const refused = std::get_if<node::handshake_failed>(&e);
+    return refused != nullptr && !refused->incoming && services->discoverer.repeats(refused->node);
   }
   bool check();
   void look_up_for_discovery();

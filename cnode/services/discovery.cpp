@@ -75,7 +75,11 @@ struct discoverer::shared : std::enable_shared_from_this<shared> {
   bool woken = false;
   std::function<void(discovery::news const&)> observer{};
   std::map<std::string, discovery::cause> told_sources{}; // failures that are in the log
-  std::map<std::pair<side, std::string>, std::string> told_links{};
+  struct told_link {
+    std::string reason;
+    bool again = false; // for the same reason as the time before
+  };
+  std::map<std::pair<side, std::string>, told_link> told_links{};
 
   // The process.
   void need_process();
@@ -132,14 +136,18 @@ node::task<> discoverer::shared::serve(node::self me) {
   self.emplace(me);
   // Whatever ends it: nobody dials or asks any more.
   struct guard {
-    shared* all;
+    explicit guard(std::shared_ptr<shared> a) : all(std::move(a)) {}
+    guard(guard const&) = delete;
+    guard& operator=(guard const&) = delete;
     ~guard() {
       for (auto const& r : all->all()) all->end(r);
       all->main.reset();
       all->once.clear();
       all->self.reset();
     }
-  } const ends{this};
+    std::shared_ptr<shared> all;
+  };
+  [[maybe_unused]] guard const ends(shared_from_this());
   if (lists_by_itself() && !main) (void)set(*own); // given before the node ran
   drain();
   while (true) {
@@ -278,8 +286,10 @@ void discoverer::shared::end(std::shared_ptr<run> const& r) {
 // In the middle of the step in which it happens: only noted here.
 void discoverer::shared::on_peer(node::effect const& e) {
   if (!main && once.empty()) return;
-  if (auto const* const up = std::get_if<node::peer_up>(&e))
+  if (auto const* const up = std::get_if<node::peer_up>(&e)) {
+    told_links.erase({side::companion, up->node});
     handle_all_later(discovery::link_up{side::companion, up->node, !up->incoming});
+  }
   if (auto const* const down = std::get_if<node::peer_down>(&e))
     handle_all_later(
         discovery::link_down{side::companion, down->node, down->word.empty() ? down->reason : down->word});
@@ -387,8 +397,9 @@ void discoverer::shared::log(discovery::news const& n) {
     auto const [at, fresh] = told_sources.try_emplace(failed->failure.source, failed->failure.why);
     if (!fresh && std::exchange(at->second, failed->failure.why) == failed->failure.why) line.level = "debug";
   } else if (auto const* const unreached = std::get_if<discovery::connect_failed>(&n)) {
-    auto const [at, fresh] = told_links.try_emplace({unreached->where, unreached->node}, unreached->reason);
-    if (!fresh && std::exchange(at->second, unreached->reason) == unreached->reason) line.level = "debug";
+    auto& told = told_links[{unreached->where, unreached->node}];
+    told.again = std::exchange(told.reason, unreached->reason) == unreached->reason;
+    if (told.again) line.level = "debug";
   } else if (auto const* const round = std::get_if<discovery::refreshed>(&n)) {
     std::erase_if(told_sources, [&](auto const& told) {
       return std::none_of(round->result.sources.begin(), round->result.sources.end(),
@@ -497,11 +508,18 @@ bool discoverer::tells_of(std::string_view node) const {
   return all_->told_links.contains({side::companion, std::string(node)});
 }
 
+bool discoverer::repeats(std::string_view node) const {
+  auto const found = all_->told_links.find({side::companion, std::string(node)});
+  return found != all_->told_links.end() && found->second.again;
+}
+
 // ---- from the front
 
 bool discoverer::link_up(etf::reference const& front, std::string node) {
   if (!all_->front || all_->front->ref != front) return false;
+  if (all_->app_links.size() >= app_links_max && !all_->app_links.contains(node)) return true;
   all_->app_links.insert(node);
+  all_->told_links.erase({side::app, node});
   all_->handle_all(discovery::link_up{side::app, std::move(node)});
   return true;
 }

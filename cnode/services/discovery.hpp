@@ -47,7 +47,8 @@ struct discovery_outside {
 
 class discoverer {
 public:
-  static constexpr std::size_t once_max = 16; // run_once() under way
+  static constexpr std::size_t once_max = 16;           // run_once() under way
+  static constexpr std::size_t app_links_max = 100'000; // that a front can report; further ones are not kept
   using done = std::function<void(discovery::result const&)>;
   using wrong = discovery::wrong_option;
 
@@ -75,7 +76,9 @@ public:
   discovery::status status() const;
   // Every piece of news, of run_once() too. One observer.
   void observe(std::function<void(discovery::news const&)> told);
-  bool tells_of(std::string_view node) const; // that this node does not reach it: connect_failed was news
+  // That this node does not reach it was news (connect_failed); and for that reason not for the first time.
+  bool tells_of(std::string_view node) const;
+  bool repeats(std::string_view node) const;
 
   // From the front. False: of another than the present one.
   bool link_up(etf::reference const& front, std::string node);

@@ -62,6 +62,7 @@ struct field {
 problem read_fields(etf::view v, std::vector<field> const& fields) {
   auto const names = [&] {
     std::vector<std::string_view> keys;
+    keys.reserve(fields.size());
     for (auto const& f : fields) keys.push_back(f.key);
     return fmt::format("{}", fmt::join(keys, ", "));
   };

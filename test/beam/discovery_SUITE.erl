@@ -24,7 +24,7 @@ parts() ->
      missing_nodes, missing_nodes_kept,
      front_of_the_app, front_replaced, front_ends, custom_source, once, requests, wrong_options, nonsense_at_the_door,
      command_line_mistakes, configuration_file, status_and_log,
-     black_holes, restarted_peer, partition_heals].
+     black_holes, attempts_leave_nothing, wrong_cookie_in_log, restarted_peer, partition_heals].
 
 init_per_suite(Config) ->
     case remora_ct:nut_kind() of
@@ -173,7 +173,8 @@ kubernetes_failures(Config) ->
          ?assertMatch({What, {error, {discovery_failed, [{_, Cause, _}]}}}, {What, refresh(Config, Us)})
      end || {What, Cause} <- [{{status, 401}, unauthorized}, {{status, 403}, forbidden}, {{status, 500}, server_error},
                               {hang, timeout}, {truncated, bad_answer}, {{document, "no JSON"}, bad_answer},
-                              {{document, "{\"kind\":\"Pod\"}"}, bad_answer}]],
+                              {{document, "{\"kind\":\"Pod\"}"}, bad_answer},
+                              {{document, lists:duplicate(5, binary:copy(<<" ">>, 1 bsl 20))}, too_large}]],
     token(K, "a-third-token"),
     discovery_parts:serve(Api, {document, Document}),
     ?assertEqual(found([A]), refresh(Config, Us)), % it reads the same file
@@ -490,6 +491,30 @@ black_holes(Config) ->
     Ms = erlang:monotonic_time(millisecond) - Started,
     ct:pal("50 live peers of 100 seeds connected ~b ms after the start of the program", [Ms]),
     ?assert(Ms =< 1_000).
+
+%% An attempt that is given up leaves no socket behind.
+attempts_leave_nothing(Config) ->
+    Black = ["127.0.3." ++ integer_to_list(N) || N <- lists:seq(1, 10)],
+    note(Config, discovery_parts:black_holes(Black, port(Config))),
+    Us = #{os_pid := Pid} = seeker(Config, ["--net-setuptime", "0.2", "--discover-backoff-max", "0.1", "--discover",
+                            "nodes:" ++ lists:flatten(lists:join(",", ["app@" ++ B || B <- Black]))]),
+    wait_until(fun() -> length(log_events(Us, "connect_failed")) >= 60 end, ?WAIT),
+    {ok, Open} = file:list_dir("/proc/" ++ integer_to_list(Pid) ++ "/fd"),
+    ct:pal("~b open descriptors after 60 attempts", [length(Open)]),
+    ?assert(length(Open) =< 30).
+
+%% It is tried again and again, and told once.
+wrong_cookie_in_log(Config) ->
+    Dir = filename:join(dir(Config), "stranger"),
+    ok = filelib:ensure_dir(filename:join(Dir, "x")),
+    Opts = maps:remove(epmd_port, remora_ct:opts(Config)),
+    Stranger = note(Config, remora_ct:start_remora(Opts#{name => app, host => "127.0.1.2", no_epmd => true, port => port(Config),
+                                                         dir => Dir, cookie => "another"})),
+    Us = seeker(Config, ["--discover", "nodes:" ++ text_list(Stranger)]),
+    wait_until(fun() -> length(log_events(Us, "connect_failed")) >= 5 end, ?WAIT),
+    Loud = fun(Event, Level) -> length([L || L <- log_events(Us, Event), string:find(L, "\"level\":\"" ++ Level) =/= nomatch]) end,
+    ?assertEqual({1, 1}, {Loud("connect_failed", "info"), Loud("handshake_failed", "warning")}),
+    sees(Config, Us, []).
 
 %% However long it was away: half a second after it can be reached, it is connected. (Of a peer that goes again and again
 %% soon after it came, the fourth time is a pause.)

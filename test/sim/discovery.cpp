@@ -253,6 +253,7 @@ private:
   void first_second();
   void ask(host& h, d::event const& e, d::request_id id, std::string what);
   void check(host& h);
+  void check_left(host& h);
   std::string lacking(); // who is not connected that should be, or is that should not
   void wait_for(base::duration time, std::string_view checker, auto what);
 
@@ -743,6 +744,19 @@ void simulation::check(host& h) {
     complain("stuck", h.companion + ": no round ends");
 }
 
+void simulation::check_left(host& h) {
+  if (mutated("forgotten_loss")) handle(h, d::link_up{d::side::companion, "v@10.9.9.9"});
+  std::set<std::string> known;
+  for (auto const& n : h.core->status().nodes) known.insert(n.node);
+  for (auto const& [pair, c] : connections_)
+    for (auto const side : sides)
+      if (pair.first == h.own(side) || pair.second == h.own(side))
+        known.insert(pair.first == h.own(side) ? pair.second : pair.first);
+  if (h.core->known_count() > known.size())
+    complain("left", fmt::format("{} keeps {} nodes, of which {} matter", h.companion, h.core->known_count(),
+                                 known.size()));
+}
+
 void simulation::storm() {
   right_ = false;
   calm_ = false;
@@ -823,6 +837,7 @@ void simulation::at_rest() {
   resting_ = true;
   pass(20s);
   resting_ = false;
+  for (auto& h : hosts_) check_left(h);
   for (auto& h : hosts_) {
     if (!complaints_.empty()) return;
     auto const id = ++last_request_;
@@ -886,6 +901,7 @@ std::vector<discovery_mutant> const& discovery_mutants() {
       {"keeps_who_is_gone", "converges"},
       {"never_right", "converges"},
       {"chatter", "rest"},
+      {"forgotten_loss", "left"},
       {"slow_dialler", "restart"},
       {"slow_dialler", "first"},
   };

@@ -4,14 +4,17 @@
 //
 // What is checked (each has a mutant below, by which it shows that it can find something):
 //
-//   disconnects  nobody is disconnected without as many complete, non-empty answers that say so as `grace`
-//   asks foreign      nobody is disconnected from whom the other side dialled own          nobody dials
-//   itself limit        never more attempts under way than dial_limit quiet        a paused or ended core
-//   asks nothing and dials nobody stuck        each request is answered in time, each round ends converges
-//   once answers are right: whoever is listed is connected, who is positively gone is not rest         then
-//   nothing is dialled or disconnected any more, each round is ok restart      a peer that returns is
-//   connected again within 500 ms first        half of a crowd swallows packets, and the others are connected
-//   within a second of the start
+//   disconnects  nobody is disconnected unless `grace` complete, non-empty answers say so
+//   foreign      nobody is disconnected from whom the other side dialled
+//   own          nobody dials itself
+//   limit        never more attempts under way than dial_limit
+//   quiet        a paused or ended core asks nothing and dials nobody
+//   stuck        each request is answered in time, each round ends
+//   converges    once answers are right: who is listed is connected, who is positively gone is not
+//   rest         then nothing is dialled or disconnected any more, and each round is ok
+//   left         and nothing is kept of who is neither listed nor connected
+//   restart      a peer that returns is connected again within 500 ms
+//   first        half of a crowd swallows packets, the others are connected a second after the start
 #pragma once
 
 #include "sim/cluster.hpp"

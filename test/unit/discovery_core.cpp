@@ -289,8 +289,8 @@ TEST_CASE("discovery: a link that breaks again and again does not become a storm
     ++attempts;
     p.up("b@h");
   }
-  CHECK(attempts < 100);
-  p.pass(10s); // now it holds
+  CHECK(attempts < 350); // one in two seconds
+  p.pass(10s);           // now it holds
   CHECK(p.down("b@h") == lines{"connect companion b@h"});
 }
 
@@ -725,11 +725,12 @@ TEST_CASE("discovery: nothing is kept of nodes that come and go") {
     auto const node = fmt::format("n{}@h", i);
     p.lists(id++, {node});
     p.up(node);
+    if (i > 0) p.on(disconnected{side::companion, fmt::format("n{}@h", i - 1)});
+    p.up(fmt::format("guest{}@h", i)); // who comes by itself
+    p.down(fmt::format("guest{}@h", i));
+    p.fails("nobody@h"); // late words
+    p.on(disconnected{side::companion, "nobody@h"});
     p.pass(5s);
-    if (i > 0) {
-      p.on(disconnected{side::companion, fmt::format("n{}@h", i - 1)});
-      p.pass(5s);
-    }
+    CHECK(p.c.known_count() == 1);
   }
-  CHECK(p.c.status().nodes.size() <= 2);
 }

@@ -136,6 +136,11 @@ TEST_CASE("discovery: a member that restarts stays one") {
   CHECK(a.receive(*after.tick(at(2s), unix_at(2s)), at(2s), unix_at(2s)).what == outcome::known);
   CHECK(a.expired(at(5s)).empty()); // the old start is silent, the new one is not
   CHECK(a.expired(at(7s)) == lines{"b@h"});
+  auto c = member("c@h", 4);
+  auto again = member("c@h", 5);
+  a.receive(*c.tick(at(8s), unix_at(8s)), at(8s), unix_at(8s));
+  a.receive(*again.tick(at(8s), unix_at(8s)), at(8s), unix_at(8s));
+  CHECK(a.expired(at(20s)) == lines{"c@h"}); // both at one moment: it is said once
 }
 
 TEST_CASE("discovery: a packet counts once, whoever sends it again") {
@@ -177,7 +182,7 @@ TEST_CASE("discovery: a clock that is too far off is told from a wrong secret") 
   CHECK(a.receive(*b.tick(at(6s), INT64_MIN), at(6s), INT64_MAX).what == outcome::clock);
   auto c = member("c@h", 3, "another");
   auto const stranger = a.receive(*c.tick(at(8s), noon), at(8s), noon);
-  CHECK(stranger.what == outcome::unsigned_);
+  CHECK(stranger.what == outcome::unproven);
   CHECK(stranger.why.find("another") == std::string::npos); // no secret in any text
   CHECK(stranger.why.find("s3cret") == std::string::npos);
 }
@@ -191,7 +196,7 @@ TEST_CASE("discovery: no byte of a packet can be changed") {
       auto changed = packet;
       changed[i] = static_cast<char>(changed[i] ^ flip);
       auto const said = a.receive(changed, at(0s), noon).what;
-      CHECK_MESSAGE((said == outcome::malformed || said == outcome::unsigned_), i);
+      CHECK_MESSAGE((said == outcome::malformed || said == outcome::unproven), i);
     }
   for (std::size_t size = 0; size < packet.size(); ++size)
     CHECK(a.receive(packet.substr(0, size), at(0s), noon).what != outcome::joined);

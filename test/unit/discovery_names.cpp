@@ -122,7 +122,8 @@ TEST_CASE("discovery: names are made of a basename and a host") {
   CHECK(make_node_name("app", "10.0.0.1") == "app@10.0.0.1");
   CHECK(make_node_name("app", "FD00:0::1") == "app@fd00::1");
   CHECK(make_node_name("app", "[fd00::1]") == "app@fd00::1");
-  for (auto const* const host : {"", ".", "fe80::1%eth0", "a b", "a@b", "a/b", "a\nb", "host:80"})
+  for (auto const* const host :
+       {"", ".", "..", "a..b", ".a", "a..", "fe80::1%eth0", "a b", "a@b", "a/b", "a\nb", "host:80"})
     CHECK_MESSAGE(!make_node_name("app", host), host);
   CHECK_FALSE(make_node_name("", "host"));
   CHECK(make_node_name("app", std::string(251, 'h'))->size() == 255);

@@ -45,7 +45,7 @@ TEST_CASE("discovery: options that can be used") {
   k6.server = "https://[fd00::1]:6443";
   o.sources = {node_list{{"a@h"}},
                epmd_hosts{{"", "h2", "fd00::1"}},
-               dns_name{"app", "all.example"},
+               dns_name{"app", "all.example."},
                dns_service{"", "_epmd._tcp.example"},
                cluster(),
                k6,

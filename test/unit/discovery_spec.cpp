@@ -1,14 +1,17 @@
 // Runs the scripts test/spec/discovery*.txt (see script.hpp): stories of one core. Its commands:
 //
-//   source custom | nodes A@H.. | epmd HOST.. | dns BASE HOST | srv BASE SERVICE | file PATH | hosts-file
-//   PATH set grace N | poll TIME | who SIDE | keep | dial_limit N        before start, or to be taken by
-//   `configure` start  configure  refresh N  pause N  resume N  shutdown N  app A@H  app gone answer ID
-//   listed A@H.. | names N.. | addresses A.. | targets H.. | text LINE/LINE.. | failed CAUSE WORDS
-//   up|lost|fails SIDE A@H [REASON]    up SIDE A@H theirs    disconnected SIDE A@H [FAILURE]    changed ID
-//   pass TIME                           ticks at each deadline until then
+//   source custom | nodes A@H.. | epmd HOST.. | dns BASE HOST | srv BASE SERVICE | file PATH |
+//          hosts-file PATH
+//   set grace N | poll TIME | who SIDE | keep | dial_limit N      both before start, or for `configure`
+//   start      configure      refresh N      pause N      resume N      shutdown N
+//   app A@H    app gone       changed ID     pass TIME    (ticks at each deadline until then)
+//   answer ID listed A@H.. | names N.. | addresses A.. | targets H.. | text LINE/LINE.. |
+//             failed CAUSE WORDS
+//   up SIDE A@H [theirs]      lost SIDE A@H [REASON]      fails SIDE A@H [REASON]
+//   disconnected SIDE A@H [FAILURE]
 //
-// What is shown: its effects, those that come at one moment and only differ in their node sorted (their order
-// is drawn).
+// What is shown: its effects; those that come at one moment and only differ in their node are sorted, because
+// their order is drawn.
 #include "unit/discovery_paper.hpp"
 #include "unit/script.hpp"
 

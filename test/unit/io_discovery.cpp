@@ -211,6 +211,39 @@ TEST_CASE("multicast: the members of one machine hear each other, and what is to
     CHECK_MESSAGE(!member(group, interface).has_value(), group);
 }
 
+TEST_CASE("service account: what the pod's environment says, and only where no server is given") {
+  struct environment {
+    environment(char const* host, char const* port) {
+      ::setenv("KUBERNETES_SERVICE_HOST", host, 1);
+      ::setenv("KUBERNETES_SERVICE_PORT", port, 1);
+    }
+    ~environment() {
+      ::unsetenv("KUBERNETES_SERVICE_HOST");
+      ::unsetenv("KUBERNETES_SERVICE_PORT");
+    }
+  };
+  auto const filled = [](discovery::kubernetes k) {
+    discovery::options o;
+    o.sources = {k, discovery::custom{}};
+    io::fill_in_service_account(o);
+    return std::get<discovery::kubernetes>(o.sources.front());
+  };
+  discovery::kubernetes const bare{.basename = "app", .ns = "shop"};
+  CHECK(filled(bare) == bare); // not in a pod
+  environment const pod("fd00::1", "6443");
+  auto const k = filled(bare);
+  CHECK(k.server == "https://[fd00::1]:6443");
+  CHECK(k.token_file == "/var/run/secrets/kubernetes.io/serviceaccount/token");
+  CHECK(k.ca_file == "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt");
+  // The pod's token is not for another server.
+  auto other = bare;
+  other.server = "https://10.9.9.9";
+  CHECK(filled(other) == other);
+  auto own = bare;
+  own.token_file = "/etc/token";
+  CHECK(filled(own).token_file == "/etc/token");
+}
+
 TEST_CASE("look-ups: one that is forgotten ends, and nothing of it is told") {
   folder const f;
   f.write("nodes", "a@h\n");
