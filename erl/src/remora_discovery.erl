@@ -33,8 +33,8 @@
 %%% </ul>
 %%% An empty Basename is that of this VM.
 %%%
-%%% Other options: `side' (`app', `companion' or `both': who is connected; `both'), `poll_interval' (ms, 5,000),
-%%% `poll_jitter' (a part of it, 0.1), `grace' (2), `keep_missing_nodes' (`false'; `true' never disconnects), `dial_limit'
+%%% Other options: `side' (`app', `companion' or `both': who is connected; `both'), `poll_interval' (ms, 5,000;
+%%% 100 or more, or 0: only when asked), `poll_jitter' (a part of it, 0.1; 0.9 at most), `grace' (2), `keep_missing_nodes' (`false'; `true' never disconnects), `dial_limit'
 %%% (attempts at once, 64), `dial_timeout' (ms, 7,000), `backoff_min' and `backoff_max' (ms, 100 and 30,000), `ask_timeout'
 %%% (ms for one question, 5,000), `dns_servers' (IP addresses; the system's).
 %%%
