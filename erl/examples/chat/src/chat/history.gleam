@@ -80,9 +80,10 @@ fn keep(messages, said: List(String), questions) -> Nil {
   }
 }
 
-// One of all gets the name; the others hear when it is free again.
+// One of all gets the name; the others hear when it is free again. Of two that
+// had it before their nodes met one keeps it, and nobody is killed.
 fn apply(questions: Subject(ReplyTo(List(String)))) -> Nil {
-  case registry.register_subject(name(), questions) {
+  case registry.register_subject_with(name(), questions, registry.LowestPid) {
     Ok(Nil) -> Nil
     Error(_) -> Nil
   }
