@@ -67,6 +67,7 @@ struct discoverer::shared : std::enable_shared_from_this<shared> {
   std::optional<discovery_settings> own{};
   std::optional<front_process> front{};
   bool lists_by_itself() const { return own && !own->core.sources.empty(); }
+  bool configured() const { return main && (lists_by_itself() || front || main->stopped); }
   std::set<std::string> app_links{};
   std::map<discovery::question_id, question> questions{}; // by our id
   discovery::question_id last_question = 0;
@@ -461,7 +462,7 @@ discovery_settings const& discoverer::own() const {
 
 template <class Request>
 bool discoverer::shared::request(done told) {
-  if (!main || (!lists_by_itself() && !front && !main->stopped)) return false;
+  if (!configured()) return false;
   auto const id = ++last_request;
   main->requests.emplace(id, std::move(told));
   handle(main, Request{id});
@@ -494,7 +495,7 @@ base::result<std::function<void()>, discoverer::wrong> discoverer::run_once(disc
   });
 }
 
-bool discoverer::configured() const { return all_->main != nullptr; }
+bool discoverer::configured() const { return all_->configured(); }
 
 discovery::status discoverer::status() const {
   return all_->main ? all_->main->core.status() : discovery::status{};

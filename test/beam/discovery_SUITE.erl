@@ -338,7 +338,7 @@ front_ends(Config) ->
     sees(Config, Us, [A]),
     true = rcall(driver(Config), erlang, exit, [Front, kill]),
     wait_until(fun() -> discover(Config, Us, refresh) =:= {error, not_configured} end, ?WAIT),
-    {ok, #{sources := [], nodes := []}} = discover(Config, Us, status),
+    {ok, #{state := not_configured, sources := [], nodes := []}} = discover(Config, Us, status),
     sees(Config, Us, [A]).
 
 custom_source(Config) ->

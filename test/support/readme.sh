@@ -118,6 +118,14 @@ has_folders() {
   return $code
 }
 
+# What a container needs: the packages of the libraries that the program asks for, but for those that every Debian has.
+has_packages() {
+  needed=$(ldd priv/remora | awk '$2 == "=>" { print $3 }' | xargs -n 1 readlink -f | sed 's|^/usr||' |
+    while read -r library; do dpkg -S "*$library"; done | cut -d: -f1 | sort -u | grep -vxE 'libc6|libgcc-s1|libstdc\+\+6' |
+    tr '\n' ' ')
+  grep -qF "\`${needed% }\`" README.md || { echo "needed: $needed"; return 1; }
+}
+
 if [ "${1:-}" = --write ]; then
   write
   exit
@@ -131,6 +139,7 @@ for block in "$dir"/file[0-9]; do check "shows $(cat "$block.name")" diff "$(cat
 check "has every make target" has_targets
 check "has every exit code" has_exit_codes
 check "has every folder of cnode" has_folders
+check "has the packages of a container" has_packages
 for block in "$dir"/run[0-9]; do check "does $(sed -n 's/^\$ //p' "$block" | head -n 1), ..." runs "$block"; done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
