@@ -51,7 +51,7 @@ beam: build otp27
 	@test/beam/run.sh $(SUITES)
 
 asan: deps build/asan/build.ninja
-	@cmake --build build/asan
+	@cmake --build build/asan --target sanitized
 
 otp27: deps
 	@test/support/otp27.sh build/otp27
