@@ -398,8 +398,9 @@ cookie_is_never_told(Config) ->
     {_, Out3, Err3} = client(Config, ["ping", text(Node)], [{"REMORA_COOKIE", Cookie ++ "\n" ++ Cookie}]),
     {_, Out4, Err4} = client(Config, ["run", "--help"]),
     {ok, CommandLine} = file:read_file("/proc/" ++ integer_to_list(OsPid) ++ "/cmdline"),
-    run(peer(2, Config), fun() -> erlang:set_cookie(Node, wrong), pang = net_adm:ping(Node) end),
-    run(peer(2, Config), fun() -> erlang:set_cookie(Node, list_to_atom(Cookie)) end),
+    Stranger = remora_ct:start_peer((remora_ct:opts(Config))#{name => remora_ct:unique("stranger"), cookie => "wrong"}),
+    pang = rcall(Stranger, net_adm, ping, [Node]),
+    remora_ct:stop(Stranger),
     ?assertEqual(0, remora_ct:stop(Remora)),
     Told = [Out1, Err1, Out2, Err2, Out3, Err3, Out4, Err4, binary_to_list(CommandLine), remora_ct:log_lines(Remora)],
     ?assertEqual(nomatch, string:find(lists:flatten(lists:join("\n", [text(T) || T <- Told])), Cookie)).

@@ -37,7 +37,7 @@ installs() { cmake --install "$root/build/release" --prefix "$prefix"; }
 # Everything that is installed is told of here, so that nothing slips in or out unseen.
 is_complete() {
   (cd "$prefix" && find . -type f ! -name '*.hpp' | sort) >"$dir/found"
-  printf './%s\n' bin/remora lib/cmake/remora/ei.cmake lib/cmake/remora/remora-config-version.cmake \
+  printf './%s\n' bin/remora lib/cmake/remora/cares.cmake lib/cmake/remora/ei.cmake lib/cmake/remora/remora-config-version.cmake \
     lib/cmake/remora/remora-config.cmake lib/cmake/remora/remora-targets-release.cmake \
     lib/cmake/remora/remora-targets.cmake lib/libremora.a lib/systemd/system/remora@.service \
     share/doc/remora/CHANGELOG.md share/doc/remora/LICENSE share/doc/remora/README.md \
