@@ -100,7 +100,7 @@ private:
   bool fragments_ = false;
   bool busy_ = false;
   std::uint64_t accepted_ = 0;
-  std::size_t bytes_ = 0; // everything accepted and not yet written
+  std::size_t bytes_ = 0;       // everything accepted and not yet written
   base::buffer tail_;           // small frames, still growing
   std::size_t tail_room_ = 256; // what the last one came to: the next one begins so large
   std::deque<chunk> ready_;

@@ -185,8 +185,8 @@ void driver::settle() {
     auto effects = core_.take_effects();
     auto const writable = core_.take_writable();
     if (effects.empty() && writable.empty()) break;
-    // Before a hang_up may end it; the last one first: a call's answer follows what it made us tell others, and
-    // somebody waits for it.
+    // Before a hang_up may end it; the last one first: a call's answer follows what it made us tell others,
+    // and somebody waits for it.
     for (auto const id : std::views::reverse(writable)) flush_id(id);
     for (auto& e : effects) carry_out(e);
   }

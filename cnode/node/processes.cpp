@@ -206,8 +206,8 @@ void core::terminate(process& p, etf::term reason) {
 void core::finish(process& p, etf::term reason) {
   auto const id = p.id;
   if (p.vital && !leaving_)
-    effects_.emplace_back(vital_ended{
-        .process = p.name.empty() ? p.initial_call : std::string(p.name.text()), .reason = reason});
+    effects_.emplace_back(vital_ended{.process = p.name.empty() ? p.initial_call : std::string(p.name.text()),
+                                      .reason = reason});
   set_deadline(p, std::nullopt);
   p.coroutine = {};
   if (!p.name.empty()) names_.erase(p.name);
