@@ -1,7 +1,7 @@
 #!/bin/sh
 # test.sh: everything that says whether remora works, as `make test` and CI run it: the doctest units and simulated
-# clusters, what README.md says, the Gleam package and the examples, Common Test against real OTP 25 and 27 nodes, then units,
-# simulator and the fuzz corpora under ASan and UBSan. Ends with one line `N passed, N failed` over all of them.
+# clusters, what README.md says, the Gleam package and the examples, units, simulator and the fuzz corpora under ASan and
+# UBSan, then Common Test against real OTP 25 and 27 nodes. Ends with one line `N passed, N failed` over all of them.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root" || exit 1
@@ -63,8 +63,8 @@ beam() {
     awk '{ p += $1; f += $2 } END { print p " passed, " f + (NR < 2) " failed" }'
 }
 
-# The build under sanitizers computes for minutes, and most of what follows waits: it goes on beside it, behind everything
-# else.
+# The build under sanitizers computes for minutes: it goes on beside what comes first, behind everything else. The suites,
+# which watch the clock, come after it.
 nice -n 19 make -s asan >"$logs/asan-make.log" 2>&1 &
 asan=$!
 trap 'kill "$asan" 2>/dev/null' EXIT
@@ -90,11 +90,11 @@ part readme test/support/readme.sh
 part otp27 test/support/otp27.sh build/otp27
 part gleam test/gleam/run.sh
 part examples env BEAMS="$root/build/gleam/beams" test/support/examples.sh
-part beam beam
 part asan-build asan_build
 part asan-units units build/asan/test/unit
 part asan-sim build/asan/test/sim --runs 150 --seed 10000 --keep-going
 part asan-sim-discovery build/asan/test/sim --discovery --runs 100 --seed 10000 --keep-going
 part fuzz-corpus replay
+part beam beam
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
