@@ -1,0 +1,16 @@
+// What a member says of itself: pairs of text, sorted by key, each key once. u8 length, key, u16 length,
+// value.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace remora::swim {
+
+using metadata = std::map<std::string, std::string>;
+std::string write_metadata(metadata const& m);
+std::optional<metadata> read_metadata(std::string_view bytes); // nullopt: no metadata
+
+} // namespace remora::swim
