@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -23,6 +24,29 @@ constexpr unsigned hang_seconds = 120; // one run; it takes milliseconds
 constexpr std::uint64_t self_test_runs = 300;
 constexpr std::uint64_t ideal_runs = 100;
 
+struct fault { // of our own making
+  std::string mutant;
+  std::string checker; // that must complain
+};
+
+// Simulators of a core alone. `sim --NAME` runs that one.
+struct world {
+  std::string_view name;
+  outcome (*run)(settings const&);
+  std::vector<fault> (*faults)();
+};
+
+template <class Mutants>
+std::vector<fault> faults_of(Mutants const& all) {
+  std::vector<fault> out;
+  for (auto const& m : all) out.push_back({m.name, m.checker});
+  return out;
+}
+
+constexpr std::array worlds{
+    world{"discovery", run_discovery, [] { return faults_of(discovery_mutants()); }},
+};
+
 struct options {
   settings each;
   std::uint64_t runs = 1;
@@ -30,7 +54,7 @@ struct options {
   bool repeat = false;
   bool self_test = false;
   bool keep_going = false;
-  bool discovery = false; // instead of whole nodes
+  world const* in = nullptr; // none: whole nodes
 };
 
 std::atomic<std::uint64_t> running = 0; // the seed, for the words of a run that ends badly
@@ -47,7 +71,7 @@ extern "C" void died(int signal) {
 outcome one(options const& o, settings const& s) {
   running = s.seed;
   alarm(hang_seconds);
-  auto out = o.discovery ? run_discovery(s) : run(s);
+  auto out = o.in != nullptr ? o.in->run(s) : run(s);
   alarm(0);
   return out;
 }
@@ -102,9 +126,9 @@ bool finds(options const& o, settings s, std::string const& checker) {
 bool self_test(options const& o) {
   bool good = true;
   auto s = o.each;
-  if (o.discovery) {
-    for (auto const& m : discovery_mutants()) {
-      s.mutant = m.name;
+  if (o.in != nullptr) {
+    for (auto const& m : o.in->faults()) {
+      s.mutant = m.mutant;
       good = finds(o, s, m.checker) && good;
     }
     return good;
@@ -126,6 +150,12 @@ bool self_test(options const& o) {
   std::cerr << "sim [--seed N] [--runs M] [--trace] [--lines L] [--nodes K] [--only links,groups,names]\n"
                "    [--repeat] [--keep-going] [--self-test] [--discovery]\n";
   std::exit(2);
+}
+
+world const* find_world(std::string_view option) {
+  for (auto const& w : worlds)
+    if (option.starts_with("--") && option.substr(2) == w.name) return &w;
+  return nullptr;
 }
 
 options parse(int argc, char** argv) {
@@ -153,8 +183,8 @@ options parse(int argc, char** argv) {
       o.keep_going = true;
     else if (a == "--self-test")
       o.self_test = true;
-    else if (a == "--discovery")
-      o.discovery = true;
+    else if (auto const* const w = find_world(a))
+      o.in = w;
     else if (a == "--mutant")
       o.each.mutant = value();
     else if (a == "--only") {
