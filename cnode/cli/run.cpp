@@ -35,6 +35,8 @@ int exit_code_of(run_status status) {
   case run_status::no_epmd: return exit_no_epmd;
   case run_status::address_in_use: return exit_address_in_use;
   case run_status::bad_address: return exit_address;
+  case run_status::bad_membership:
+  case run_status::bad_election:
   case run_status::bad_lifeline:
   case run_status::bad_discovery: return exit_usage;
   case run_status::failed: return exit_failed;
