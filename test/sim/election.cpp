@@ -56,6 +56,7 @@ private:
     o.election_min = 150ms;
     o.election_max = election_max;
     o.name_lease = name_lease;
+    if (world_.chance(40)) o.lease = o.election_min;
     if (expects)
       o.bootstrap_expect = static_cast<std::uint32_t>(voters);
     else
@@ -68,21 +69,28 @@ private:
       if (i >= voters && !expects) own.voters.clear();
       if (world_.mutated("eager_names")) own.name_lease = world_.chance(50) ? 180ms : 1s;
       auto const drift = world_.mutated("wild_clocks") ? 0.4 : raft::drift_max;
-      auto const rate = 1 + drift * (static_cast<double>(world_.below(2'001)) - 1'000) / 1'000;
+      auto const part = world_.chance(50)
+                            ? static_cast<double>(world_.below(2'001)) / 1'000 - 1
+                            : static_cast<double>(world_.below(2)) * 2 - 1; // as wrong as may be
+      auto const rate = 1 + drift * part;
       world_.add(own, i < voters || expects || world_.chance(70), rate);
     }
     for (auto& h : world_.hosts())
       if (world_.chance(85)) world_.start(*h);
     see_all();
     if (!world_.chance(20)) return;
-    // Whoever proposes the first configuration falls silent in the middle of it.
-    world_.pass(world_.between(5ms, 80ms));
+    // Whoever proposes the first configuration falls silent in the middle of it, or when it is chosen, and
+    // the others are started anew.
     auto& first = *world_.hosts().front();
-    if (world_.chance(50))
-      world_.crash(first, world_.chance(50) ? fate::lost : fate::kept, true);
-    else
-      for (auto& h : world_.hosts())
-        if (h.get() != &first) world_.cut(first, *h, world_.chance(50));
+    bool const chosen = world_.chance(50);
+    for (int i = 0; chosen && i < 2'000 && !first.configured; ++i) world_.pass(100us);
+    if (!chosen) world_.pass(world_.between(5ms, 80ms));
+    for (auto& h : world_.hosts())
+      if (h.get() != &first) {
+        world_.cut(first, *h, world_.chance(50));
+        if (world_.chance(70)) world_.crash(*h, fate::lost, true);
+        world_.start(*h);
+      }
     see_all();
     world_.pass(1s);
   }
@@ -260,6 +268,10 @@ private:
       if (h.get() != l && h->up() && !h->paused) others.push_back(h.get());
     if (others.size() < 2) return;
     auto& rival = *others.at(world_.below(others.size()));
+    if (world_.chance(30)) {
+      world_.slow_down(*l, world_.between(20ms, 100ms));
+      world_.pass(300ms);
+    }
     bool const forget = world_.chance(50);
     if (forget) {
       world_.cut(*l, rival, false);
@@ -497,6 +509,7 @@ private:
                        c->second.token = n.token;
                    },
                    [&](raft::configured const& n) {
+                     h.configured = true;
                      if (cluster_ == 0) cluster_ = n.config.cluster;
                      if (n.config.cluster != cluster_)
                        world_.complain("cluster", h.name + " is configured into another cluster");
@@ -596,12 +609,12 @@ outcome run_election(settings const& s) { return election_run(s).run(); }
 
 std::vector<election_mutant> const& election_mutants() {
   static std::vector<election_mutant> const all = {
-      {"unsynced", "votes"},           {"forgets_terms", "leaders"},  {"forgets_terms", "tokens"},
-      {"forgets_terms", "name_token"}, {"says_too_early", "unsaved"}, {"no_wait", "lease"},
-      {"late_lease", "lease"},         {"wild_clocks", "lease"},      {"shrunk", "lease"},
-      {"no_pre_vote", "disturbed"},    {"eager_names", "names"},      {"good_for_all", "fence"},
-      {"lost_reply", "answered"},      {"lost_acceptor", "cluster"},  {"early_tick", "spins"},
-      {"never_healed", "progress"},    {"lost_grant", "served"},      {"half_cut", "deaf"},
+      {"unsynced", "votes"},        {"shrunk", "leaders"},         {"forgets_terms", "tokens"},
+      {"old_names", "name_token"},  {"says_too_early", "unsaved"}, {"no_wait", "lease"},
+      {"late_lease", "lease"},      {"wild_clocks", "lease"},      {"shrunk", "lease"},
+      {"no_pre_vote", "disturbed"}, {"eager_names", "names"},      {"good_for_all", "fence"},
+      {"lost_reply", "answered"},   {"lost_acceptor", "cluster"},  {"early_tick", "spins"},
+      {"never_healed", "progress"}, {"lost_grant", "served"},      {"half_cut", "deaf"},
   };
   return all;
 }

@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 election_world::election_world(settings const& s, bool ordered)
     : settings_(s), random_(s.seed * 2 + 1), ordered_(ordered), latency_(between(50us, 4ms)),
-      jitter_(ordered ? between(0us, 4ms) : between(0us, 60ms)) {}
+      jitter_(ordered || chance(50) ? between(0us, 4ms) : between(0us, 60ms)), has_slow_links_(chance(60)) {}
 
 base::duration election_world::between(base::duration from, base::duration to) {
   return from + base::duration(static_cast<base::duration::rep>(
@@ -97,9 +97,13 @@ void election_world::start(host& h) {
   if (h.keeps_state && !h.disk) h.disk = fresh_state();
   if (mutated("unsynced") && h.disk_before) h.disk = h.disk_before;
   if (mutated("forgets_terms") && h.disk && h.disk->config.cluster != 0) {
-    h.disk->term = 1;
+    h.disk->term = 0;
     h.disk->voted_for.clear();
-    h.disk->config.term = 1;
+    h.disk->config.term = 0;
+  }
+  if (mutated("lost_acceptor") && h.disk && h.disk->config.cluster == 0) {
+    h.disk->promised = h.disk->accepted = {};
+    h.disk->accepted_config = {};
   }
   h.core = std::make_unique<raft::core>(raft::identity{h.name}, h.o, random_.next());
   note(fmt::format("{} starts", h.name));
@@ -245,7 +249,7 @@ void election_world::calm() {
   calm_ = ordered_ = true;
   deaf_.clear();
   jitter_ = std::min<base::duration>(jitter_, 4ms);
-  for (auto& [link, slow] : slow_) slow = 0ms;
+  for (auto& [who, slow] : slow_) slow = 0ms;
 }
 
 // ---- what they do
@@ -313,8 +317,8 @@ void election_world::send(host& h, raft::send& s) {
 
 void election_world::transmit(std::size_t from, std::size_t to, std::string bytes) {
   auto& h = *hosts_.at(to);
-  auto const [slow, drawn] = slow_.try_emplace({from, to}, 0ms);
-  if (drawn && !calm_ && chance(25)) slow->second = between(10ms, 100ms);
+  auto const [slow, drawn] = slow_.try_emplace(to, 0ms);
+  if (drawn && !calm_ && has_slow_links_ && chance(25)) slow->second = between(20ms, 120ms);
   auto at = now_ + latency_ + between(0ms, jitter_) + slow->second;
   if (!ordered_ && chance(2)) at += between(0ms, 1s);
   if (ordered_) at = last_arrival_[{from, to}] = std::max(at, last_arrival_[{from, to}]);
@@ -342,7 +346,7 @@ bool election_world::tamper(host& from, host& to, std::string& bytes) {
   }
   if (auto* const r = std::get_if<raft::wire::heartbeat_reply>(&e->body))
     if (mutated("late_lease") && r->round > 0)
-      r->round += static_cast<std::uint64_t>(slow_[{from.index, to.index}] / to.o.heartbeat);
+      r->round += static_cast<std::uint64_t>(slow_[to.index] / to.o.heartbeat);
   if (auto* const v = std::get_if<raft::wire::vote>(&e->body))
     if (mutated("no_pre_vote") && v->pre && !v->granted) {
       v->granted = true;
@@ -351,11 +355,8 @@ bool election_world::tamper(host& from, host& to, std::string& bytes) {
       v->term = v->asked - 1;
     }
   if (std::holds_alternative<raft::wire::grants>(e->body) && mutated("lost_grant")) return false;
-  if (std::holds_alternative<raft::wire::promise>(e->body) && mutated("lost_acceptor")) {
-    auto& p = std::get<raft::wire::promise>(e->body);
-    p.accepted = {};
-    p.config = {};
-  }
+  if (auto* const g = std::get_if<raft::wire::grants>(&e->body); g != nullptr && mutated("old_names"))
+    for (auto& one : g->all) one.token = raft::name_token_of(1, 1);
   bytes = raft::wire::write(*e);
   return true;
 }

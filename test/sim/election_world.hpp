@@ -43,6 +43,7 @@ public:
     base::time_point paused_at{};
     std::vector<raft::event> backlog{};
     bool disk_fails = false;
+    bool configured = false;
     base::duration disk_spread{};
     double rate = 1;
     base::time_point true_base{};
@@ -77,6 +78,7 @@ public:
   void cut(host& a, host& b, bool noticed);
   void heal(host& a, host& b);
   void deafen(host const& from, host const& to, bool deaf);
+  void slow_down(host const& h, base::duration d) { slow_[h.index] = d; } // it hears everything late
   void calm();
   void reconnect(host& a, host& b);
 
@@ -130,11 +132,12 @@ private:
   bool calm_ = false;
   base::duration latency_;
   base::duration jitter_;
+  bool has_slow_links_;
   std::vector<std::unique_ptr<host>> hosts_;
   std::map<std::pair<std::size_t, std::size_t>, pair_of_hosts> pairs_;
   std::map<std::pair<std::size_t, std::size_t>, base::time_point> last_arrival_;
   std::set<std::pair<std::size_t, std::size_t>> deaf_;
-  std::map<std::pair<std::size_t, std::size_t>, base::duration> slow_;
+  std::map<std::size_t, base::duration> slow_; // who hears everything late
   std::priority_queue<planned> queue_;
   std::uint64_t order_ = 0;
   std::uint64_t instances_ = 0;
