@@ -71,10 +71,12 @@ bool core::machine::is_alive(voter const& v) const {
   if (v.node == self_.node) return v.instance == s_.instance;
   if (auto const f = followers_.find(v.node); f != followers_.end() && f->second.instance == v.instance)
     return now_ <= f->second.heard + options_.election_max;
-  auto const p = peers_.find(v.node); // not a voter so far, or not heard yet
-  bool const early = now_ <= led_since_ + options_.election_max;
-  if (!early && find_voter(s_.config, v.node) != nullptr) return false;
-  return p != peers_.end() && p->second.speaks && p->second.instance == v.instance;
+  auto const p = peers_.find(v.node);
+  if (p == peers_.end()) return false;
+  if (find_voter(s_.config, v.node) != nullptr) // not heard so far
+    return now_ <= led_since_ + options_.election_max &&
+           (!p->second.speaks || p->second.instance == v.instance);
+  return p->second.speaks && p->second.instance == v.instance;
 }
 
 // The quorums meet, and there is one that lives: a change that takes the cluster its leader is none.
