@@ -64,7 +64,6 @@ std::optional<failure> core::machine::find_wrong_change(bool add, std::string co
     if (next.voters.size() == 1) return failure::no_leader;
     next.voters.erase(at);
   }
-  if (node != self_.node && !can_install(next)) return failure::no_leader;
   return std::nullopt;
 }
 
@@ -72,8 +71,12 @@ bool core::machine::is_alive(voter const& v) const {
   if (v.node == self_.node) return v.instance == s_.instance;
   if (auto const f = followers_.find(v.node); f != followers_.end() && f->second.instance == v.instance)
     return now_ <= f->second.heard + options_.election_max;
-  auto const p = peers_.find(v.node); // not a voter so far
-  return p != peers_.end() && p->second.speaks && p->second.instance == v.instance;
+  auto const p = peers_.find(v.node);
+  if (p == peers_.end()) return false;
+  if (find_voter(s_.config, v.node) != nullptr) // not heard so far
+    return now_ <= led_since_ + options_.election_max &&
+           (!p->second.speaks || p->second.instance == v.instance);
+  return p->second.speaks && p->second.instance == v.instance;
 }
 
 // The quorums meet, and there is one that lives: a change that takes the cluster its leader is none.
@@ -88,6 +91,7 @@ void core::machine::advance_changes() {
   if (!change_) return mend_voters();
   configuration next;
   if (auto const wrong = find_wrong_change(change_->add, change_->node, next)) return change_ended(wrong);
+  if (!can_install(next)) return change_ended(failure::no_leader);
   change_->installed = true;
   install(std::move(next));
 }

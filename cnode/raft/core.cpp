@@ -25,7 +25,8 @@ base::duration core::name_lease_left(std::uint64_t owner, base::time_point now) 
 std::uint64_t core::malformed_count() const { return machine_->malformed_count(); }
 
 core::machine::machine(identity self, options o, std::uint64_t seed, limits l)
-    : self_(std::move(self)), options_(std::move(o)), limits_(l), random_(seed), desk_(l), client_(l) {
+    : self_(std::move(self)), options_(std::move(o)), limits_(l), random_(seed), desk_(l),
+      client_(l, (random_.next() >> 16U) + 1) {
   base::check(!find_wrong(options_), "election: options are looked at before they are used");
   std::sort(options_.voters.begin(), options_.voters.end());
 }

@@ -115,6 +115,7 @@ void core::machine::on_message(std::string const& from, wire::heartbeat_reply co
   if (m.term != d_.term || m.round > last_round_) return;
   auto const p = peers_.find(from);
   if (p == peers_.end()) return;
+  if (!p->second.speaks) post_now(from, own_hello(true)); // its own was lost
   p->second.config = m.config;
   p->second.instance = m.instance;
   p->second.priority = m.priority;

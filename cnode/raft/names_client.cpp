@@ -62,7 +62,12 @@ wire::session name_client::renew(base::time_point now) {
 
 void name_client::confirmed(raft::term t, wire::session const& s, bool over, base::duration lease,
                             base::time_point now, std::vector<news>& out) {
-  if (t != term_ || s.id != session_) return;
+  if (t != term_) return;
+  if (s.id > session_) { // of an earlier life: the leader takes none that is not greater
+    session_ = s.id;
+    return end_session(out);
+  }
+  if (s.id != session_) return;
   if (over) return end_session(out);
   auto const sent =
       std::find_if(renewals_.begin(), renewals_.end(), [&](auto const& r) { return r.first == s.sequence; });

@@ -26,7 +26,8 @@ namespace remora::raft {
 
 class name_client {
 public:
-  explicit name_client(limits const& l) : limits_(l) {}
+  // The first session: drawn, as the leader may remember one of an earlier life of the node.
+  name_client(limits const& l, std::uint64_t session) : limits_(l), session_(session) {}
 
   bool campaign(std::uint64_t owner, std::string const& name); // false: it cannot be
   void withdraw(std::uint64_t owner, std::vector<news>& out);
@@ -73,7 +74,7 @@ private:
   std::set<std::uint64_t> dirty_;             // the leader does not know how they are
   std::set<std::uint64_t> holding_;
   raft::term term_ = 0; // of the leader; 0: none yet
-  std::uint64_t session_ = 1;
+  std::uint64_t session_;
   std::uint64_t sequence_ = 0;
   std::optional<base::time_point> until_; // of the session, once it is confirmed
   std::deque<std::pair<std::uint64_t, base::time_point>> renewals_;
