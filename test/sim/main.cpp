@@ -47,6 +47,7 @@ std::vector<fault> faults_of(Mutants const& all) {
 constexpr std::array worlds{
     world{"discovery", run_discovery, [] { return faults_of(discovery_mutants()); }},
     world{"election", run_election, [] { return faults_of(election_mutants()); }},
+    world{"election-times", run_election_times, [] { return std::vector<fault>(); }},
 };
 
 struct options {
@@ -150,7 +151,7 @@ bool self_test(options const& o) {
 
 [[noreturn]] void usage() {
   std::cerr << "sim [--seed N] [--runs M] [--trace] [--lines L] [--nodes K] [--only links,groups,names]\n"
-               "    [--repeat] [--keep-going] [--self-test] [--discovery | --election]\n";
+               "    [--repeat] [--keep-going] [--self-test] [--discovery | --election | --election-times]\n";
   std::exit(2);
 }
 
