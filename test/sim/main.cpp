@@ -50,6 +50,7 @@ constexpr std::array worlds{
     world{"discovery", run_discovery, [] { return faults_of(discovery_mutants()); }},
     world{"election", run_election, [] { return faults_of(election_mutants()); }},
     world{"membership", run_membership, [] { return faults_of(membership_mutants()); }},
+    world{"election-times", run_election_times, [] { return std::vector<fault>(); }},
 };
 
 struct options {
@@ -155,7 +156,7 @@ bool self_test(options const& o) {
 
 [[noreturn]] void usage() {
   std::cerr << "sim [--seed N] [--runs M] [--trace] [--lines L] [--nodes K] [--only links,groups,names]\n"
-               "    [--repeat] [--keep-going] [--self-test] [--discovery | --election | --membership]\n"
+               "    [--repeat] [--keep-going] [--self-test] [--discovery | --election | --election-times | --membership]\n"
                "sim --membership --table [--short]\n";
   std::exit(2);
 }
