@@ -80,12 +80,12 @@
 %% ---- starting -------------------------------------------------------------------------------------------------------
 
 %% @equiv start_service(#{})
--spec start_service() -> ok | {error, remora_service_options:problem() | {state, Text :: binary()} | error()}.
+-spec start_service() -> ok | {error, remora_service_options:problem() | error()}.
 start_service() -> start_service(#{}).
 
 %% @doc Takes part from here on, also after a restart of the companion. When it runs, it runs with these options from here
 %% on.
--spec start_service(options()) -> ok | {error, remora_service_options:problem() | {state, Text :: binary()} | error()}.
+-spec start_service(options()) -> ok | {error, remora_service_options:problem() | error()}.
 start_service(Given) ->
     case remora_service_options:check(election, Given) of
         {ok, Options} ->
@@ -93,8 +93,7 @@ start_service(Given) ->
                 {ok, ok, Version} ->
                     remora_intents:put_service(election, Options, Version),
                     remora_intents:replayed(Version, remora_intents:service_key(election));
-                {ok, {error, {state, Text} = Reason}, _} when is_binary(Text) -> {error, Reason};
-                {ok, {error, {option, _, _} = Reason}, _} -> {error, remora_service_options:problem(election, Reason)};
+                {ok, {error, {option, Key, Text}}, _} when is_atom(Key), is_binary(Text) -> {error, {election_option, Key, Text}};
                 {ok, Answer, _} -> failed(Answer);
                 {error, _} = Error -> Error
             end;

@@ -25,7 +25,6 @@ start(Settings) ->
     case remora_election:start_service(options(Settings)) of
         ok -> {ok, nil};
         {error, {election_option, Key, Text}} -> {error, {invalid_option, text(Key), Text}};
-        {error, {state, Text}} -> {error, {invalid_option, <<"state_dir">>, text(Text)}};
         {error, Reason} -> {error, {start_failed, failure(Reason)}}
     end.
 

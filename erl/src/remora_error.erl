@@ -134,7 +134,6 @@ text({metadata_too_large, Bytes, Max}) ->
 text({event_too_large, Bytes, Max}) ->
     ["The event takes ", term(Bytes), " bytes, more than ", term(Max), ". It goes to every node; send a reference to more."];
 text(unknown_node) -> "The node is not known, not connected, or takes no part.";
-text({state, Text}) when is_binary(Text) -> ["The election's state cannot be kept, so this node does not vote: ", Text, "."];
 text(no_leader) -> "Nobody leads now. More than half of the voters must be there for that.";
 text(not_leader) -> "This node does not lead, or not surely.";
 text(is_voter) -> "The node is a voter already.";

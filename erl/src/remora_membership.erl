@@ -152,8 +152,8 @@ member(Node) ->
 members_fresh() ->
     case ask(remora_door:membership(members)) of
         {ok, Members} when is_list(Members) ->
-            {ok, [remora_services:member_map({Node, Status, maps:get(incarnation, Map, 0), Map, 0})
-                  || #{node := Node, status := Status} = Map <- Members]};
+            {ok, [remora_services:member_map({Node, Status, Incarnation, Map, 0})
+                  || {Node, Status, Incarnation, Map} <- Members, is_binary(Node), is_map(Map)]};
         Other -> failed(Other)
     end.
 

@@ -365,7 +365,7 @@ odd_answers(Config) ->
         ?assertEqual({error, unknown_node}, rcall(Vm, remora_membership, tell, [<<"b@h">>, []])),
         [?assertEqual({error, badarg}, rcall(Vm, remora_membership, merge, [Wrong]))
          || Wrong <- [x, [{a, alive}], [{a, odd, 1}], [{a, alive, -1}], [{5, alive, 1}], [{a, alive, 1} | x]]],
-        ok = rcall(Second, doorstand, answer, [{membership, members}, {ok, [#{node => <<"b@h">>, status => left, incarnation => 2}]}]),
+        ok = rcall(Second, doorstand, answer, [{membership, members}, {ok, [{<<"b@h">>, left, 2, #{}}]}]),
         ?assertMatch({ok, [#{node := <<"b@h">>, status := left, incarnation := 2, metadata := #{}}]},
                      rcall(Vm, remora_membership, members_fresh, [])),
         ok = rcall(Second, doorstand, answer, [{membership, health}, {ok, #{multiplier => 3, lag => 250, full_queues => [<<"b@h">>], more => 1}}]),
