@@ -4,7 +4,7 @@
 
 -export([peer_opts/1, program/1, start/1, start/2, stop/1, with/3, os_pid/1, kill_companion/1, gone/1, await_up/1,
          heard/3, error_text/1]).
--export([beside_a_stand/4, reconnect/2, lose/0, apart/1]).
+-export([doc_example/2, beside_a_stand/4, reconnect/2, lose/0, apart/1]).
 -import(remora_ct, [rcall/4, wait_until/2]).
 
 %% Options of a peer that has the package: its modules, and those of a suite.
@@ -86,3 +86,12 @@ apart(Config) ->
                    [remora_ct:run(P, fun() -> [erlang:disconnect_node(N) || N <- nodes(connected)] end) || P <- remora_ct:peers(Config)],
                    lists:all(fun(P) -> rcall(P, erlang, nodes, [connected]) =:= [] end, remora_ct:peers(Config))
                end, 20_000).
+
+%% What the head of a module shows is so.
+doc_example(Vm, Module) ->
+    {ok, Source} = file:read_file(proplists:get_value(source, Module:module_info(compile))),
+    [_, Block | _] = re:split(Source, "%%% (?:```|\'\'\')\n", [{return, list}]),
+    {ok, Tokens, _} = erl_scan:string(re:replace(Block, "(^|\n)%%%", "\\1", [global, {return, list}])),
+    {ok, Expressions} = erl_parse:parse_exprs(Tokens),
+    true = rcall(Vm, os, putenv, ["REMORA_BIN", program(Vm)]),
+    remora_ct:run(Vm, fun() -> {value, _, _} = erl_eval:exprs(Expressions, erl_eval:new_bindings()), ok = remora:stop() end).

@@ -9,12 +9,15 @@
 cases() ->
     [leader_of_the_stream, events_once, nonsense_leads_nobody, unconfigured, leases_are_counted_from_before,
      own_leadership_ends_with_the_companion, restart_is_no_news, what_a_restart_lost, names_of_the_stream, campaigns_told_again,
-     campaigner_ends, options_are_checked, wrong_option_at_the_start, failures_by_name, odd_answers].
+     campaigner_ends, options_are_checked, wrong_option_at_the_start, failures_by_name, odd_answers,
+     one_leads, transfer_and_resign, voters_change, not_configured, the_leading_companion_is_killed, the_leading_vm_is_stopped,
+     one_holds, campaigner_is_killed, a_stopped_vm_loses_its_name, told_again_for_real].
 
 peers() -> [(shim_ct:peer_opts(?MODULE))#{modules := [doorstand | maps:get(modules, shim_ct:peer_opts(?MODULE))]}
             || _ <- [1, 2, 3]].
 
-init_per_testcase(_, Config) -> Config.
+init_per_testcase(Case, Config) ->
+    [{unique, lists:concat([Case, "_", erlang:unique_integer([positive])])} | Config].
 
 end_per_testcase(_, Config) ->
     [shim_ct:stop(P) || P <- remora_ct:peers(Config)],
@@ -370,3 +373,223 @@ odd_answers(Config) ->
              ?assertEqual({Odd, {error, badarg}}, {Odd, call(Vm, status, [])})
          end || Odd <- [#{leader => b}, #{term => x}, #{lease_left => 0.5}, #{voters => none}, #{role => <<"leader">>}]]
     end).
+
+%% ---- real companions ------------------------------------------------------------------------------------------------
+
+-define(NAME_LEASE, 800).
+
+name(#{node := Node}) -> atom_to_binary(Node).
+companion(Peer) -> binary:replace(name(Peer), <<"@">>, <<"_remora@">>).
+
+%% Three VMs whose companions vote.
+cluster(Config) -> cluster(Config, remora_ct:peers(Config)).
+cluster(Config, Voters) ->
+    Vms = [A | Others] = remora_ct:peers(Config),
+    [connect(A, P) || P <- Others],
+    [start(Config, P, Voters) || P <- Vms],
+    elected(Vms).
+
+start(Config, Vm, Voters) ->
+    {ok, _} = shim_ct:start(Vm, #{election => #{voters => [companion(P) || P <- Voters], state_dir => state_dir(Config, Vm),
+                                                election_min => 300, election_max => 600, heartbeat => 60, name_lease => ?NAME_LEASE}}).
+
+%% Of this case; the program of OTP 27 has the same folders.
+state_dir(Config, #{node := Node}) ->
+    Dir = filename:join([proplists:get_value(priv_dir, Config), "state", atom_to_list(Node) ++ "_" ++ proplists:get_value(unique, Config)]),
+    ok = filelib:ensure_path(Dir),
+    Dir.
+
+%% Until all agree; the VM beside who leads, and the token.
+elected(Vms) ->
+    wait_until(fun() ->
+                   case lists:usort([call(P, current_leader, []) || P <- Vms]) of
+                       [{ok, Node, Token}] ->
+                           [{P, Token} || P <- Vms, companion(P) =:= Node, call(P, am_i_leader, [])] =/= []
+                               andalso {hd([P || P <- Vms, companion(P) =:= Node]), Token};
+                       _ -> false
+                   end
+               end, 20_000).
+
+one_leads(Config) ->
+    Vms = remora_ct:peers(Config),
+    {Leader, Token} = cluster(Config),
+    Others = Vms -- [Leader],
+    ?assertEqual({ok, Token}, call(Leader, fencing_token, [])),
+    [?assertEqual({false, {error, not_leader}}, {call(P, am_i_leader, []), call(P, fencing_token, [])}) || P <- Others],
+    [?assertEqual({ok, companion(Leader), Token}, call(P, elect, [])) || P <- Vms],
+    [?assertEqual(ok, call(P, check_token, [Token])) || P <- Vms],
+    [?assertEqual({error, unknown_token}, call(P, check_token, [Token + 1])) || P <- Vms],
+    Voters = lists:sort([companion(P) || P <- Vms]),
+    {ok, #{term := Term}} = call(Leader, status, []),
+    [?assertMatch({ok, #{role := Role, voters := Voters, term := Term, abstains := none}}, call(P, status, []))
+     || {P, Role} <- [{Leader, leader} | [{P, follower} || P <- Others]]],
+    [?assertEqual({ok, Term}, call(P, current_term, [])) || P <- Vms].
+
+transfer_and_resign(Config) ->
+    Vms = remora_ct:peers(Config),
+    {Leader, Token} = cluster(Config),
+    [Next, Third] = Vms -- [Leader],
+    Listeners = [{P, listen(P)} || P <- Vms],
+    ?assertEqual({error, not_leader}, call(Next, transfer, [companion(Third)])),
+    ?assertEqual({error, not_leader}, call(Next, resign, [])),
+    ?assertMatch({error, _}, call(Leader, transfer, [<<"nobody@nowhere">>])),
+    {Ms, ok} = elapsed(fun() -> call(Leader, transfer, [companion(Next)]) end),
+    ct:pal("leadership was handed over in ~b ms", [Ms]),
+    {Next, Second} = elected(Vms),
+    ?assert(Second > Token),
+    ?assertEqual({error, stale_token}, call(Third, check_token, [Token])),
+    ok = call(Next, resign, []),
+    {Other, Last} = elected(Vms),
+    ?assert(Last > Second),
+    ?assertNotEqual(Next, Other),
+    [wait_until(fun() -> [Second, Last] =:= lists:usort([T || {leader, _, _, T} <- events(P, L)]) end, 5_000) || {P, L} <- Listeners].
+
+voters_change(Config) ->
+    Vms = [A, B, C] = remora_ct:peers(Config),
+    {Leader, _} = cluster(Config, [A, B]),
+    Voters = fun() -> {ok, #{voters := V}} = call(Leader, status, []), V end,
+    ?assertEqual({error, not_leader}, call(C, add_voter, [companion(C)])),
+    ?assertEqual({error, is_voter}, call(Leader, add_voter, [companion(B)])),
+    ok = call(Leader, add_voter, [companion(C)]),
+    ?assertEqual(lists:sort([companion(P) || P <- Vms]), Voters()),
+    wait_until(fun() -> {ok, #{role := R}} = call(C, status, []), R =:= follower end, 10_000),
+    ok = call(Leader, remove_voter, [companion(C)]),
+    ?assertEqual(lists:sort([companion(A), companion(B)]), Voters()),
+    ?assertEqual({error, not_voter}, call(Leader, remove_voter, [companion(C)])).
+
+%% Nobody was told who votes: a typed answer, never a guess.
+not_configured(Config) ->
+    {Vm, Second} = {vm(Config), second(Config)},
+    connect(Vm, Second),
+    [{ok, _} = shim_ct:start(P, #{election => #{state_dir => state_dir(Config, P)}}) || P <- [Vm, Second]],
+    ?assertEqual({error, not_configured}, call(Vm, current_leader, [])),
+    ?assertEqual({error, not_configured}, call(Vm, elect, [])),
+    ?assertEqual(false, call(Vm, am_i_leader, [])),
+    %% Without a folder it is an observer, and says so.
+    ok = call(Second, start_service, []),
+    {ok, #{role := Role}} = call(Second, status, []),
+    ?assert(lists:member(Role, [observer, unconfigured])).
+
+%% What it led is over for its VM at once; another one leads; when it is back it follows.
+the_leading_companion_is_killed(Config) ->
+    Vms = remora_ct:peers(Config),
+    {Leader, Token} = cluster(Config),
+    Listener = listen(Leader),
+    Others = Vms -- [Leader],
+    Start = erlang:monotonic_time(millisecond),
+    Program = shim_ct:kill_companion(Leader),
+    wait_until(fun() -> [] =/= [x || {no_leader, _} <- events(Leader, Listener)] end, 2_000),
+    {_, Next} = elected(Others),
+    ct:pal("another one led ~b ms after the kill", [erlang:monotonic_time(millisecond) - Start]),
+    ?assert(Next > Token),
+    shim_ct:gone(Program),
+    shim_ct:await_up(Leader),
+    {_, Now} = elected(Vms),
+    ?assert(Now >= Next),
+    ?assertEqual({error, stale_token}, call(Leader, check_token, [Token])).
+
+%% It hangs, and its companion hands over.
+the_leading_vm_is_stopped(Config) ->
+    Vms = remora_ct:peers(Config),
+    {Leader, Token} = cluster(Config),
+    Others = Vms -- [Leader],
+    Start = erlang:monotonic_time(millisecond),
+    remora_ct:freeze(Leader),
+    try
+        wait_until(fun() -> case lists:usort([call(P, current_leader, []) || P <- Others]) of
+                                [{ok, Node, T}] -> T > Token andalso Node =/= companion(Leader);
+                                _ -> false
+                            end end, 10_000),
+        Ms = erlang:monotonic_time(millisecond) - Start,
+        ct:pal("another one led ~b ms after the VM was stopped, with a name_lease of ~b ms", [Ms, ?NAME_LEASE]),
+        ?assert(Ms < ?NAME_LEASE + 3_000)
+    after
+        remora_ct:thaw(Leader)
+    end,
+    ?assertEqual(false, call(Leader, am_i_leader, [])),
+    {_, Now} = elected(Vms),
+    ?assert(Now > Token).
+
+%% A candidate at each VM: one of them holds it.
+one_holds(Config) ->
+    Vms = remora_ct:peers(Config),
+    cluster(Config),
+    {Holder, Token, Candidates} = campaign(Vms, billing),
+    [?assertEqual({ok, companion(Holder), Token}, await_leader(P, billing)) || P <- Vms],
+    [?assertEqual({error, not_held}, call(P, holds, [billing, Pid])) || {P, Pid} <- Candidates, P =/= Holder],
+    ?assertEqual({error, no_leader}, call(hd(Vms), leader, [other])),
+    {Holder, Pid} = lists:keyfind(Holder, 1, Candidates),
+    Listeners = [{P, listen(P, billing)} || P <- Vms],
+    ok = call(Holder, resign, [billing, Pid]),
+    ?assertEqual({error, not_held}, call(Holder, holds, [billing, Pid])),
+    ?assertEqual({error, not_campaigning}, call(Holder, resign, [billing, Pid])),
+    {Next, NextToken} = holder([C || {P, _} = C <- Candidates, P =/= Holder], billing),
+    ?assert(NextToken > Token),
+    [await_event(P, L, {led, <<"billing">>, companion(Next), NextToken}) || {P, L} <- Listeners],
+    {_, NextPid} = lists:keyfind(Next, 1, Candidates),
+    ?assert(lists:member({held, <<"billing">>, NextPid, NextToken}, events(Next, element(2, lists:keyfind(Next, 1, Listeners))))),
+    ?assert(lists:member({unheld, <<"billing">>, Pid}, events(Holder, element(2, lists:keyfind(Holder, 1, Listeners))))).
+
+campaign(Vms, Name) ->
+    Candidates = [{P, hd(rcall(P, shimnode, spawn_idle, [1]))} || P <- Vms],
+    [ok = call(P, campaign, [Name, Pid]) || {P, Pid} <- Candidates],
+    {Holder, Token} = holder(Candidates, Name),
+    {Holder, Token, Candidates}.
+
+holder(Candidates, Name) ->
+    wait_until(fun() ->
+                   case [{P, Token} || {P, Pid} <- Candidates, {ok, Token} <- [call(P, holds, [Name, Pid])]] of
+                       [One] -> One;
+                       [] -> false
+                   end
+               end, 20_000).
+
+await_leader(Vm, Name) -> wait_until(fun() -> case call(Vm, leader, [Name]) of {ok, _, _} = Led -> Led; _ -> false end end, 5_000).
+
+campaigner_is_killed(Config) ->
+    Vms = remora_ct:peers(Config),
+    cluster(Config),
+    {Holder, Token, Candidates} = campaign(Vms, billing),
+    {_, Pid} = lists:keyfind(Holder, 1, Candidates),
+    ok = rcall(Holder, shimnode, kill, [[Pid]]),
+    {Ms, {_, Next}} = elapsed(fun() -> holder(Candidates -- [{Holder, Pid}], billing) end),
+    ct:pal("another one held the name ~b ms after its holder had ended", [Ms]),
+    ?assert(Next > Token).
+
+%% Within the lease, and what it takes to notice; when it goes on it knows that it holds nothing.
+a_stopped_vm_loses_its_name(Config) ->
+    Vms = remora_ct:peers(Config),
+    cluster(Config),
+    {Holder, Token, Candidates} = campaign(Vms, billing),
+    {_, Pid} = lists:keyfind(Holder, 1, Candidates),
+    Start = erlang:monotonic_time(millisecond),
+    remora_ct:freeze(Holder),
+    try
+        {_, Next} = holder([C || {P, _} = C <- Candidates, P =/= Holder], billing),
+        Ms = erlang:monotonic_time(millisecond) - Start,
+        ct:pal("another one held the name ~b ms after the VM of its holder was stopped, with a name_lease of ~b ms", [Ms, ?NAME_LEASE]),
+        ?assert(Next > Token),
+        ?assert(Ms < 2 * ?NAME_LEASE + 3_000)
+    after
+        remora_ct:thaw(Holder)
+    end,
+    ?assertEqual({error, not_held}, call(Holder, holds, [billing, Pid])),
+    %% It stands again: when all others are gone, it holds the name.
+    [ok = rcall(P, shimnode, kill, [[C]]) || {P, C} <- Candidates, P =/= Holder],
+    ?assertMatch({Holder, _}, holder([{Holder, Pid}], billing)).
+
+%% A companion that is started again knows its voters from the disk, and who stands from the VM.
+told_again_for_real(Config) ->
+    Vms = [Vm | _] = remora_ct:peers(Config),
+    cluster(Config),
+    Pid = hd(rcall(Vm, shimnode, spawn_idle, [1])),
+    ok = call(Vm, campaign, [billing, Pid]),
+    {Vm, Token} = holder([{Vm, Pid}], billing),
+    Listener = listen(Vm, billing),
+    Program = shim_ct:kill_companion(Vm),
+    await_event(Vm, Listener, {unheld, <<"billing">>, Pid}),
+    shim_ct:gone(Program),
+    shim_ct:await_up(Vm),
+    {Vm, Next} = holder([{Vm, Pid}], billing),
+    ?assert(Next > Token),
+    elected(Vms).

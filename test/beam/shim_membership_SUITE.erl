@@ -9,7 +9,9 @@
 cases() ->
     [members_of_the_stream, events_once, nonsense_is_no_member, no_atoms_of_members, gap_of_members, restart_is_no_news,
      what_a_restart_lost, monitors_hear_verdicts, monitor_of_a_dead_node, stops_and_starts, told_again, options_are_checked,
-     wrong_option_at_the_start, no_socket_at_the_start, metadata_limits, event_limits, odd_answers, health_by_verdicts, beats].
+     wrong_option_at_the_start, no_socket_at_the_start, metadata_limits, event_limits, odd_answers, health_by_verdicts, beats,
+     doc_example, finds_each_other, a_node_hangs, a_companion_is_killed, restart_under_listeners, leaves, metadata_and_events,
+     gossip_is_merged].
 
 peers() -> [(shim_ct:peer_opts(?MODULE))#{modules := [doorstand | maps:get(modules, shim_ct:peer_opts(?MODULE))]}
             || _ <- [1, 2, 3]].
@@ -422,3 +424,140 @@ beats(Config) ->
             {error, unknown_request} = gen_server:call(remora_beat, nonsense)
         end)
     end).
+
+%% ---- real companions ------------------------------------------------------------------------------------------------
+
+%% What the head of remora_membership shows is so.
+doc_example(Config) -> shim_ct:doc_example(vm(Config), remora_membership).
+
+options() -> #{interval => 200, probe_timeout => 80}.
+
+%% Three VMs with a companion each, that know all six.
+cluster(Config) ->
+    Vms = [A | Others] = remora_ct:peers(Config),
+    [connect(A, P) || P <- Others],
+    [{ok, _} = shim_ct:start(P, #{membership => (options())#{metadata => #{number => integer_to_binary(N)}}})
+     || {N, P} <- lists:enumerate(Vms)],
+    All = lists:sort([name(P) || P <- Vms] ++ [companion(P) || P <- Vms]),
+    [wait_until(fun() -> {ok, All} =:= rcall(P, remora_membership, alive, []) end, 20_000) || P <- Vms],
+    All.
+
+name(#{node := Node}) -> atom_to_binary(Node).
+companion(Peer) -> binary:replace(name(Peer), <<"@">>, <<"_remora@">>).
+
+member_of(Vm, Node) ->
+    case rcall(Vm, remora_membership, member, [Node]) of
+        {ok, Member} -> Member;
+        {error, Reason} -> #{node => Node, status => Reason, incarnation => -1}
+    end.
+await_status(Vm, Node, Status) -> wait_until(fun() -> Status =:= maps:get(status, member_of(Vm, Node)) end, 20_000).
+
+finds_each_other(Config) ->
+    Vms = [Vm, Second | _] = remora_ct:peers(Config),
+    All = cluster(Config),
+    [begin
+         ?assertMatch(#{status := alive, kind := remora, companion := none, address := <<_, _/binary>>}, member_of(P, companion(Q))),
+         ?assertMatch(#{status := alive, kind := beam, address := none}, member_of(P, name(Q)))
+     end || P <- Vms, Q <- Vms],
+    %% A VM is known with its companion, and what a companion says of itself to all.
+    [wait_until(fun() -> companion(Q) =:= maps:get(companion, member_of(P, name(Q))) end, 20_000) || P <- Vms, Q <- Vms],
+    [wait_until(fun() -> #{<<"number">> => integer_to_binary(N)} =:= maps:get(metadata, member_of(P, companion(Q))) end, 20_000)
+     || P <- Vms, {N, Q} <- lists:enumerate(Vms)],
+    [?assertEqual({ok, lists:last(All)}, rcall(P, remora_membership, current_leader, [])) || P <- Vms],
+    {ok, Fresh} = rcall(Vm, remora_membership, members_fresh, []),
+    ?assertEqual(rcall(Vm, remora_membership, members, []), {ok, lists:sort(Fresh)}),
+    ?assertEqual({ok, healthy}, rcall(Vm, remora_health, cluster, [])),
+    ?assertEqual({ok, 5}, rcall(Vm, remora_health, alive_count, [])),
+    {ok, #{packets_in := In}} = rcall(Second, remora_membership, metrics, []),
+    ?assert(In > 0).
+
+%% Both of a node are stopped: its connections stay, and the others know it long before these would tell.
+a_node_hangs(Config) ->
+    {Vm, Third = #{node := N3}} = {vm(Config), third(Config)},
+    cluster(Config),
+    {Nodes, {ok, _}} = rcall(Vm, shimnode, hear, [fun() -> remora_monitor:monitor_node(N3) end]),
+    Frozen = [Third, #{os_pid => shim_ct:os_pid(Third)}],
+    Start = erlang:monotonic_time(millisecond),
+    [remora_ct:freeze(P) || P <- Frozen],
+    try
+        await_status(Vm, companion(Third), dead),
+        Companion = erlang:monotonic_time(millisecond) - Start,
+        await_status(Vm, name(Third), dead),
+        ct:pal("a companion that was stopped was dead after ~b ms, its VM after ~b ms", [Companion, erlang:monotonic_time(millisecond) - Start]),
+        ?assertMatch([{remora_node, _, {down, N3, died}}], shim_ct:heard(Vm, Nodes, 1)),
+        ?assert(lists:member(N3, rcall(Vm, erlang, nodes, []))), % connected still
+        ?assertMatch({ok, {degraded, _, 2}}, rcall(Vm, remora_health, cluster, []))
+    after
+        [remora_ct:thaw(P) || P <- Frozen]
+    end,
+    await_status(Vm, companion(Third), alive),
+    await_status(Vm, name(Third), alive),
+    ?assertMatch([{remora_node, _, {down, N3, died}}, {remora_node, _, {up, N3}}], shim_ct:heard(Vm, Nodes, 2)).
+
+%% Another one of its name, by its creation.
+a_companion_is_killed(Config) ->
+    {Vm, Third} = {vm(Config), third(Config)},
+    cluster(Config),
+    #{creation := Before} = member_of(Vm, companion(Third)),
+    Listener = listen(Vm),
+    ok = rcall(Third, remora_membership, set_metadata, [#{number => <<"none">>}]),
+    shim_ct:gone(shim_ct:kill_companion(Third)),
+    shim_ct:await_up(Third),
+    wait_until(fun() -> #{status := S, creation := C} = maps:merge(#{creation => 0}, member_of(Vm, companion(Third))),
+                        S =:= alive andalso C =/= Before end, 20_000),
+    wait_until(fun() -> #{<<"number">> => <<"none">>} =:= maps:get(metadata, member_of(Vm, companion(Third)), none) end, 20_000),
+    %% Its VM was there all the time.
+    ?assertEqual([], [E || {What, #{node := N}} = E <- events(Vm, Listener), N =:= name(Third), What =:= died orelse What =:= suspected]).
+
+%% Who listens beside a companion that is killed hears nothing of the others, who were there all the time.
+restart_under_listeners(Config) ->
+    {Vm, Second, Third} = {vm(Config), second(Config), third(Config)},
+    All = cluster(Config),
+    Listener = listen(Vm),
+    shim_ct:gone(shim_ct:kill_companion(Vm)),
+    shim_ct:await_up(Vm),
+    wait_until(fun() -> {ok, All} =:= rcall(Vm, remora_membership, alive, []) end, 20_000),
+    receive after 6_000 -> ok end, % the time for the others is over
+    Others = [name(Second), name(Third), companion(Second), companion(Third)],
+    Loud = [E || {What, Node} = E <- short_events(Vm, Listener), What =/= updated, lists:member(Node, Others)],
+    ?assertEqual([], Loud),
+    ?assertEqual({ok, All}, rcall(Vm, remora_membership, alive, [])).
+
+%% In order: nobody takes it for dead.
+leaves(Config) ->
+    {Vm, Third} = {vm(Config), third(Config)},
+    cluster(Config),
+    Listener = listen(Vm),
+    ok = rcall(Third, remora_membership, stop_service, []),
+    await_status(Vm, companion(Third), left),
+    ?assertEqual({error, not_started}, rcall(Third, remora_membership, alive, [])),
+    ?assertEqual([], [E || {died, #{node := N}} = E <- events(Vm, Listener), N =:= companion(Third)]),
+    ok = rcall(Third, remora_membership, start_service, [options()]),
+    await_status(Vm, companion(Third), alive).
+
+metadata_and_events(Config) ->
+    {Vm, Second, Third} = {vm(Config), second(Config), third(Config)},
+    cluster(Config),
+    Listeners = [{P, listen(P)} || P <- [Vm, Second, Third]],
+    ok = rcall(Second, remora_membership, set_metadata, [#{<<"zone">> => <<"z">>}]),
+    %% At once for who has said it.
+    ?assertEqual(#{<<"zone">> => <<"z">>}, maps:get(metadata, member_of(Second, companion(Second)))),
+    [wait_until(fun() -> #{<<"zone">> => <<"z">>} =:= maps:get(metadata, member_of(P, companion(Second))) end, 20_000) || P <- [Vm, Third]],
+    ok = rcall(Third, remora_membership, event, ["deployed", <<1, 2, 3>>]),
+    [await_event(P, L, {event, companion(Third), <<"deployed">>, <<1, 2, 3>>}) || {P, L} <- Listeners],
+    receive after 1_000 -> ok end,
+    [?assertEqual(1, length([x || {event, _, _, _} <- events(P, L)])) || {P, L} <- Listeners].
+
+gossip_is_merged(Config) ->
+    {Vm, Second, Third} = {vm(Config), second(Config), third(Config)},
+    cluster(Config),
+    %% Who is there objects, and all hear it.
+    #{incarnation := Before} = member_of(Vm, companion(Second)),
+    ok = rcall(Vm, remora_membership, merge, [[{companion(Second), suspect, Before}]]),
+    [wait_until(fun() -> #{status := S, incarnation := N} = member_of(P, companion(Second)), S =:= alive andalso N > Before end, 20_000)
+     || P <- [Vm, Third]],
+    #{incarnation := Now} = member_of(Vm, companion(Third)),
+    ok = rcall(Vm, remora_membership, tell, [companion(Second), [{companion(Third), suspect, Now}]]),
+    [wait_until(fun() -> #{status := S, incarnation := N} = member_of(P, companion(Third)), S =:= alive andalso N > Now end, 20_000)
+     || P <- [Vm, Second]],
+    ?assertEqual({error, unknown_node}, rcall(Vm, remora_membership, tell, [<<"nobody@nowhere">>, []])).
