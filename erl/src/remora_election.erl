@@ -76,6 +76,8 @@
                     | {unheld, Name :: binary(), pid()}.
 
 -define(NAME_MAX, 255).
+-define(ELECTION_MAX_MS, 1_000). % as cnode/raft/types.hpp has it
+-define(FORMING_PAUSE_MS, 20).
 
 %% ---- starting -------------------------------------------------------------------------------------------------------
 
@@ -118,9 +120,26 @@ stop_service() ->
 -spec elect() -> {ok, Node :: binary(), token()} | {error, failure() | error()}.
 elect() -> elect(remora_state:call_timeout()).
 
-%% @doc Who leads, after an election if there has to be one. `no_leader': there is none, as in a minority.
+%% @doc Who leads, after an election if there has to be one. `no_leader': there is none, as in a minority. `not_configured':
+%% there are no voters. Where this VM has said who they are, it is waited for until these have agreed, for three
+%% `election_max'.
 -spec elect(timeout()) -> {ok, Node :: binary(), token()} | {error, failure() | error()}.
 elect(Timeout) ->
+    Deadline = remora_door:deadline(Timeout),
+    elect(Deadline, min(Deadline, remora_door:deadline(forming_ms(remora_intents:service_options(election))))).
+
+forming_ms(#{voters := [_ | _]} = Options) -> 3 * maps:get(election_max, Options, ?ELECTION_MAX_MS);
+forming_ms(#{bootstrap_expect := N} = Options) when N > 0 -> 3 * maps:get(election_max, Options, ?ELECTION_MAX_MS);
+forming_ms(_) -> 0.
+
+elect(Deadline, Formed) ->
+    case {elect_once(remora_door:left(Deadline)), remora_door:left(Formed)} of
+        {{error, not_configured}, Left} when Left > 0 ->
+            receive after min(?FORMING_PAUSE_MS, Left) -> elect(Deadline, Formed) end;
+        {Result, _} -> Result
+    end.
+
+elect_once(Timeout) ->
     case remora_door:write(remora_door:election(elect), Timeout) of
         {ok, {ok, Node, Token}, _} when is_binary(Node), is_integer(Token) -> {ok, Node, Token};
         {ok, {error, timeout}, _} -> {error, no_leader};

@@ -157,15 +157,27 @@ members_fresh() ->
         Other -> failed(Other)
     end.
 
+%% @doc The incarnation is the one with which the member was last told: one that objects before this node has heard a
+%% suspicion is none of news. {@link members_fresh/0} has those of now.
 -spec members_with_status() ->
     {ok, [{Node :: binary(), status(), Incarnation :: non_neg_integer()}]} | {error, not_started | not_running}.
 members_with_status() -> read(fun() -> {ok, [{Node, Status, N} || {Node, Status, N, _, _} <- rows()]} end).
 
-%% @private With the time of each, in ms since 1970, at which this VM heard of it: for Gleam's gossip.
+%% @private For Gleam's gossip: asks the companion, and has the time of each, in ms since 1970, at which this VM heard of
+%% its status.
 -spec local_view() ->
-    {ok, [{Node :: binary(), status(), Incarnation :: non_neg_integer(), LearntMs :: integer()}]}
-    | {error, not_started | not_running}.
-local_view() -> read(fun() -> {ok, [{Node, Status, N, Ms} || {Node, Status, N, _, Ms} <- rows()]} end).
+    {ok, [{Node :: binary(), status(), Incarnation :: non_neg_integer(), LearntMs :: integer()}]} | {error, error()}.
+local_view() ->
+    case members_fresh() of
+        {ok, Members} ->
+            {ok, [{Node, Status, N, learnt(Node)} || #{node := Node, status := Status, incarnation := N} <- Members]};
+        {error, _} = Error -> Error
+    end.
+
+learnt(Node) ->
+    try ets:lookup_element(remora_members, Node, 5)
+    catch error:badarg -> erlang:system_time(millisecond) % it was told just now
+    end.
 
 %% @doc The greatest name of those that are alive or suspected. Two nodes may see different ones, in a cut cluster for
 %% long: what must be done by one alone is for {@link remora_election}.
@@ -258,8 +270,9 @@ event(Given, Payload) when is_binary(Payload) ->
     end;
 event(_, _) -> {error, badarg}.
 
-%% @doc Hearsay of the application: what it believes of nodes. The greater incarnation is right, and of two alike the worse
-%% status; a node that is there objects.
+%% @doc Hearsay of the application: what it believes of nodes. It is a hint, of which nobody dies: who is said to be gone is
+%% probed at once, who is said to be there is asked whether it is, and this node itself objects. Of an incarnation below that
+%% which is known, and of nodes that are not, nothing is learnt.
 -spec merge([hearsay()]) -> ok | {error, error()}.
 merge(Entries) ->
     case hearsay(Entries) of

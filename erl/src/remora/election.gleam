@@ -359,7 +359,8 @@ pub fn stop_service() -> Result(Nil, ElectionError)
 
 // ---- the leader -------------------------------------------------------------
 
-/// Who leads, after an election if there has to be one.
+/// Who leads, after an election if there has to be one; and, where this VM has
+/// said who votes, after these have agreed on it.
 ///
 /// ```gleam
 /// import remora/election

@@ -1,9 +1,10 @@
 //// What companions tell each other of the members of a cluster, for who has
 //// news of nodes from elsewhere: an orchestrator, another cluster's view.
 ////
-//// What is told is hearsay. A greater incarnation is right against a smaller
-//// one, and of two alike the worse status; but a node that is there objects,
-//// with a greater incarnation, and is alive again for all.
+//// What is told is hearsay, and nobody dies of it: who is said to be gone is
+//// probed at once, and who is said to be there is asked whether it is. This node
+//// itself objects, with a greater incarnation. Of an incarnation below that
+//// which is known, and of nodes that are not known, nothing is learnt.
 ////
 //// ```gleam
 //// import remora/gossip
@@ -16,8 +17,8 @@
 
 import remora/membership.{type MembershipError, type Status}
 
-/// What is known of a node, and when this VM heard it, in milliseconds since
-/// 1970.
+/// What is known of a node, and when this VM heard its status, in milliseconds
+/// since 1970.
 pub type GossipEntry {
   GossipEntry(node: String, status: Status, incarnation: Int, timestamp: Int)
 }
@@ -29,7 +30,7 @@ pub type GossipError {
   NotTold(error: MembershipError)
 }
 
-/// What this node knows of all nodes. Read here, without a call.
+/// What this node knows of all nodes: the companion is asked.
 ///
 /// ```gleam
 /// import remora/gossip
@@ -57,8 +58,7 @@ pub fn send_to(
   entries: List(GossipEntry),
 ) -> Result(Nil, GossipError)
 
-/// Learns from what somebody told. Of nodes that are not known nothing is
-/// learnt but their names and what is believed of them.
+/// Learns from what somebody told.
 ///
 /// ```gleam
 /// import remora/gossip

@@ -395,7 +395,8 @@ pub fn alive() -> Result(List(String), MembershipError)
 pub fn suspect() -> Result(List(String), MembershipError)
 
 /// All nodes that are known, each with its status and incarnation: also those
-/// that are dead or have left, until they are forgotten.
+/// that are dead or have left, until they are forgotten. The incarnation is the
+/// one with which it was last told; `gossip.local_view` has those of now.
 ///
 /// ```gleam
 /// import gleam/list
