@@ -223,18 +223,19 @@ status() ->
 
 %% ---- changing it ----------------------------------------------------------------------------------------------------
 
-%% @doc By the leader: to another voter, which leads when this returns.
+%% @doc The leader is asked to hand over to another voter, which leads when this returns.
 -spec transfer(node() | binary()) -> ok | {error, failure() | error()}.
 transfer(To) -> to_node(To, fun remora_door:transfer/1).
 
-%% @doc By the leader: to whom it thinks best.
+%% @doc Of the leader itself, `not_leader' elsewhere: to whom it thinks best.
 -spec resign() -> ok | {error, failure() | error()}.
 resign() -> written(remora_door:write(remora_door:election(resign))).
 
-%% @doc By the leader. One change at a time; `busy' while another is under way.
+%% @doc The leader is asked to. One change at a time; `busy' while another is under way.
 -spec add_voter(node() | binary()) -> ok | {error, failure() | error()}.
 add_voter(Node) -> to_node(Node, fun remora_door:add_voter/1).
 
+%% @doc The leader is asked to.
 -spec remove_voter(node() | binary()) -> ok | {error, failure() | error()}.
 remove_voter(Node) -> to_node(Node, fun remora_door:remove_voter/1).
 

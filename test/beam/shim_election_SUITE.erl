@@ -430,10 +430,10 @@ transfer_and_resign(Config) ->
     {Leader, Token} = cluster(Config),
     [Next, Third] = Vms -- [Leader],
     Listeners = [{P, listen(P)} || P <- Vms],
-    ?assertEqual({error, not_leader}, call(Next, transfer, [companion(Third)])),
     ?assertEqual({error, not_leader}, call(Next, resign, [])),
     ?assertMatch({error, _}, call(Leader, transfer, [<<"nobody@nowhere">>])),
-    {Ms, ok} = elapsed(fun() -> call(Leader, transfer, [companion(Next)]) end),
+    %% Another node asks the leader to.
+    {Ms, ok} = elapsed(fun() -> call(Third, transfer, [companion(Next)]) end),
     ct:pal("leadership was handed over in ~b ms", [Ms]),
     {Next, Second} = elected(Vms),
     ?assert(Second > Token),
@@ -448,9 +448,8 @@ voters_change(Config) ->
     Vms = [A, B, C] = remora_ct:peers(Config),
     {Leader, _} = cluster(Config, [A, B]),
     Voters = fun() -> {ok, #{voters := V}} = call(Leader, status, []), V end,
-    ?assertEqual({error, not_leader}, call(C, add_voter, [companion(C)])),
     ?assertEqual({error, is_voter}, call(Leader, add_voter, [companion(B)])),
-    ok = call(Leader, add_voter, [companion(C)]),
+    ok = call(C, add_voter, [companion(C)]), % the leader is asked to
     ?assertEqual(lists:sort([companion(P) || P <- Vms]), Voters()),
     wait_until(fun() -> {ok, #{role := R}} = call(C, status, []), R =:= follower end, 10_000),
     ok = call(Leader, remove_voter, [companion(C)]),
@@ -470,22 +469,19 @@ not_configured(Config) ->
     {ok, #{role := Role}} = call(Second, status, []),
     ?assert(lists:member(Role, [observer, unconfigured])).
 
-%% What it led is over for its VM at once; another one leads; when it is back it follows.
+%% What it led is over for its VM at once. It may win again when it is back: with a greater token.
 the_leading_companion_is_killed(Config) ->
     Vms = remora_ct:peers(Config),
     {Leader, Token} = cluster(Config),
     Listener = listen(Leader),
-    Others = Vms -- [Leader],
     Start = erlang:monotonic_time(millisecond),
     Program = shim_ct:kill_companion(Leader),
     wait_until(fun() -> [] =/= [x || {no_leader, _} <- events(Leader, Listener)] end, 2_000),
-    {_, Next} = elected(Others),
-    ct:pal("another one led ~b ms after the kill", [erlang:monotonic_time(millisecond) - Start]),
-    ?assert(Next > Token),
+    ?assertEqual(false, call(Leader, am_i_leader, [])),
     shim_ct:gone(Program),
     shim_ct:await_up(Leader),
-    {_, Now} = elected(Vms),
-    ?assert(Now >= Next),
+    wait_until(fun() -> {_, T} = elected(Vms), T > Token end, 20_000),
+    ct:pal("there was a leader again ~b ms after the kill", [erlang:monotonic_time(millisecond) - Start]),
     ?assertEqual({error, stale_token}, call(Leader, check_token, [Token])).
 
 %% It hangs, and its companion hands over.

@@ -140,7 +140,7 @@ pub type StartError {
 
 /// Why leader or voters are the same as before.
 pub type ChangeError {
-  /// This node does not lead; who leads can do it.
+  /// Nobody leads who could do it; and only who leads can resign.
   NotLeader
   /// It is not connected, or takes no part.
   UnknownNode(node: String)
@@ -464,7 +464,7 @@ pub fn status() -> Result(Status, ElectionError)
 
 // ---- changing it ------------------------------------------------------------
 
-/// Hands leadership to another voter, which leads when this returns.
+/// Asks the leader to hand over to another voter, which leads when this returns.
 ///
 /// ```gleam
 /// import remora/election
@@ -474,7 +474,7 @@ pub fn status() -> Result(Status, ElectionError)
 @external(erlang, "remora_election_ffi", "transfer")
 pub fn transfer(to node: String) -> Result(Nil, ChangeError)
 
-/// Gives leadership up, to whom it thinks best.
+/// Gives this node's leadership up, to whom it thinks best.
 ///
 /// ```gleam
 /// import remora/election
@@ -487,7 +487,7 @@ pub fn transfer(to node: String) -> Result(Nil, ChangeError)
 @external(erlang, "remora_election_ffi", "resign")
 pub fn resign() -> Result(Nil, ChangeError)
 
-/// Takes a companion in as a voter. The leader does it, one at a time.
+/// Asks the leader to take a companion in as a voter, one at a time.
 ///
 /// ```gleam
 /// import remora/election
@@ -497,7 +497,7 @@ pub fn resign() -> Result(Nil, ChangeError)
 @external(erlang, "remora_election_ffi", "add_voter")
 pub fn add_voter(node: String) -> Result(Nil, ChangeError)
 
-/// Takes a voter out. The leader does it, one at a time.
+/// Asks the leader to take a voter out, one at a time.
 ///
 /// ```gleam
 /// import remora/election
@@ -659,12 +659,12 @@ pub fn describe_start_error(error: StartError) -> String {
 /// ```gleam
 /// import remora/election
 ///
-/// let assert "this node does not lead; who leads can do it" =
+/// let assert "nobody leads who could do it" =
 ///   election.describe_change_error(election.NotLeader)
 /// ```
 pub fn describe_change_error(error: ChangeError) -> String {
   case error {
-    NotLeader -> "this node does not lead; who leads can do it"
+    NotLeader -> "nobody leads who could do it"
     UnknownNode(node) -> node <> " is not connected, or takes no part"
     AlreadyVoter(node) -> node <> " is a voter already"
     NotVoter(node) -> node <> " is no voter"
