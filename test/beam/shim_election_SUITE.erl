@@ -442,7 +442,10 @@ transfer_and_resign(Config) ->
     {Other, Last} = elected(Vms),
     ?assert(Last > Second),
     ?assertNotEqual(Next, Other),
-    [wait_until(fun() -> [Second, Last] =:= lists:usort([T || {leader, _, _, T} <- events(P, L)]) end, 5_000) || {P, L} <- Listeners].
+    %% Everybody hears of the last one, and of none out of order.
+    Heard = fun(P, L) -> [T || {leader, _, _, T} <- events(P, L)] end,
+    [wait_until(fun() -> Tokens = Heard(P, L), Tokens =/= [] andalso lists:last(Tokens) >= Last end, 5_000) || {P, L} <- Listeners],
+    [?assertEqual(lists:sort(Heard(P, L)), Heard(P, L)) || {P, L} <- Listeners].
 
 voters_change(Config) ->
     Vms = [A, B, C] = remora_ct:peers(Config),
