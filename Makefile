@@ -5,7 +5,7 @@ SUITES ?=
 SEED ?= 1
 RUNS ?= 2000
 
-.PHONY: all deps build run test unit sim sim-discovery beam asan otp27 bench fuzz lint fmt clean install help
+.PHONY: all deps build run test unit sim sim-discovery sim-election beam asan otp27 bench fuzz lint fmt clean install help
 all: build
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make unit     doctest units only                   make fmt     formats the sources"
 	@echo "make sim      simulated clusters, SEED=1 RUNS=2000; build/release/test/sim --seed N --trace shows one"
 	@echo "make sim-discovery  the same of discovery: sources that fail and lie, nodes that die and return"
+	@echo "make sim-election   the same of election: disks, clocks and links that fail, voters that change"
 	@echo "make beam     Common Test, SUITES=\"link call\"      make otp27   unpacks OTP 27 beside the machine's own"
 	@echo "make install  PREFIX=/usr/local                    make clean   removes build/ and priv/remora"
 
@@ -43,6 +44,9 @@ unit: build
 
 sim: build
 	@build/release/test/sim --seed $(SEED) --runs $(RUNS)
+
+sim-election: build
+	@build/release/test/sim --election --seed $(SEED) --runs $(RUNS)
 
 sim-discovery: build
 	@build/release/test/sim --discovery --seed $(SEED) --runs $(RUNS)

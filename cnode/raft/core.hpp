@@ -43,6 +43,8 @@ public:
   std::optional<holder> leader_of(std::string const& name) const; // a named election, as it was last told
   base::duration name_lease_left(std::uint64_t owner, base::time_point now) const;
 
+  std::uint64_t malformed_count() const; // messages that were none, or that nobody may send
+
 private:
   class machine;
   std::unique_ptr<machine> machine_;

@@ -58,6 +58,7 @@ struct durable {
   ballot promised{}; // while there is no configuration
   ballot accepted{};
   configuration accepted_config{};
+  base::duration promise{}; // the longest that it may have promised a leader: a restart waits as long
   friend bool operator==(durable const&, durable const&) = default;
 };
 
@@ -87,7 +88,9 @@ struct limits { // each is tested
   std::size_t campaigns_max = 10'000; // of this node
   std::size_t name_bytes_max = 255;
   std::size_t message_bytes_max = 64U << 10U;
-  std::uint64_t version_max = (1U << 20U) - 1; // of configurations: what the token has room for
+  std::uint64_t version_max = (1U << 19U) - 1; // of configurations: what the token has room for
+  std::size_t requests_max = 10'000;           // of this node, that wait for an answer
+  std::size_t held_max = 4'096;                // messages that wait for the disk; older ones are lost
   std::uint64_t term_max = (std::uint64_t{1} << 39U) - 1;
 };
 
@@ -96,6 +99,14 @@ std::optional<wrong_option> find_wrong(options const& o);
 
 // The token of a leadership: its term, and the version of the configuration it began with. Below 2^59.
 constexpr std::uint64_t token_of(raft::term t, std::uint64_t version) { return t << 20U | version; }
+// The token of a named election: the term of the leader that gave it, and how many it had given before. It is
+// of the same numbers, so check_token takes both; bit 19 tells them apart, which no version reaches.
+inline constexpr std::uint64_t name_token_bit = std::uint64_t{1} << 19U;
+constexpr std::uint64_t name_token_of(raft::term t, std::uint64_t count) {
+  return t << 20U | name_token_bit | count;
+}
+constexpr bool is_name_token(std::uint64_t token) { return (token & name_token_bit) != 0; }
+constexpr raft::term term_of(std::uint64_t token) { return token >> 20U; }
 
 // ---- events
 

@@ -1,5 +1,6 @@
 #include "services/discovery_terms.hpp"
 
+#include "services/answers.hpp"
 #include "services/option_terms.hpp"
 
 #include "base/overload.hpp"
@@ -241,14 +242,7 @@ void put_link(builder& b, std::optional<discovery::link_status> const& l, base::
 
 } // namespace
 
-etf::term wrong_term(wrong_option const& w) {
-  auto const key = door_key(w.key);
-  builder b;
-  b.tuple(2).atom("error").tuple(3).atom("option");
-  put_node(b, key); // an atom, where it can be one
-  b.binary(w.text);
-  return b.take();
-}
+etf::term wrong_term(wrong_option const& w) { return option_error({std::string(door_key(w.key)), w.text}); }
 
 etf::term to_term(discovery::result const& r) {
   using what = discovery::result::what;

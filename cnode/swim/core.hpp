@@ -51,6 +51,10 @@ public:
   swim::metrics const& metrics() const;
   self_health health() const;
 
+  // For simulators of thousands, after start: takes over what another core of the same directory knows, as a
+  // push-pull would, without a word about it.
+  void know_the_same_as(core const& other);
+
 private:
   class machine;
   std::unique_ptr<machine> machine_;

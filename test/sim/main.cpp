@@ -1,6 +1,7 @@
 // sim: runs of simulated clusters, one for each seed. A failure prints the seed, what the checkers say and
 // the end of the trace; the same seed gives the same run, so `sim --seed N --trace` shows all of it.
 #include "sim/discovery.hpp"
+#include "sim/election.hpp"
 #include "sim/mutants.hpp"
 #include "sim/run.hpp"
 
@@ -45,6 +46,7 @@ std::vector<fault> faults_of(Mutants const& all) {
 
 constexpr std::array worlds{
     world{"discovery", run_discovery, [] { return faults_of(discovery_mutants()); }},
+    world{"election", run_election, [] { return faults_of(election_mutants()); }},
 };
 
 struct options {
@@ -148,7 +150,7 @@ bool self_test(options const& o) {
 
 [[noreturn]] void usage() {
   std::cerr << "sim [--seed N] [--runs M] [--trace] [--lines L] [--nodes K] [--only links,groups,names]\n"
-               "    [--repeat] [--keep-going] [--self-test] [--discovery]\n";
+               "    [--repeat] [--keep-going] [--self-test] [--discovery | --election]\n";
   std::exit(2);
 }
 

@@ -85,6 +85,9 @@ part sim-checkers build/release/test/sim --self-test
 part sim-discovery build/release/test/sim --discovery --runs 500 --keep-going
 part sim-discovery-repeats build/release/test/sim --discovery --runs 50 --seed 5000 --repeat
 part sim-discovery-checkers build/release/test/sim --discovery --self-test
+part sim-election build/release/test/sim --election --runs 500 --keep-going
+part sim-election-repeats build/release/test/sim --election --runs 50 --seed 5000 --repeat
+part sim-election-checkers build/release/test/sim --election --self-test
 part install test/support/install.sh
 part readme test/support/readme.sh
 part otp27 test/support/otp27.sh build/otp27
@@ -94,6 +97,7 @@ part asan-build asan_build
 part asan-units units build/asan/test/unit
 part asan-sim build/asan/test/sim --runs 150 --seed 10000 --keep-going
 part asan-sim-discovery build/asan/test/sim --discovery --runs 100 --seed 10000 --keep-going
+part asan-sim-election build/asan/test/sim --election --runs 60 --seed 10000 --keep-going
 part fuzz-corpus replay
 part beam beam
 echo "$passed passed, $failed failed"
