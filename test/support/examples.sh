@@ -78,7 +78,7 @@ prints membership <<'END'
 gossip has converged: each of the three knows the streets of all
 two was stopped, and the others know it
 two goes on, objects, and is alive again
-three has left, and nobody takes it for dead
+three was told to end, and its companion has left in order
 END
 
 prints leader <<'END'

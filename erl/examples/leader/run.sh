@@ -1,7 +1,7 @@
 #!/bin/sh
 # run.sh: three nodes of this machine, of which one leads and works, and a fourth with the ledger that it writes into. Then
 # the VM of the one that leads is stopped in the middle of its work, and goes on when another leads; then the one that leads
-# is killed. Lines that begin with a blank say who wrote, from when to when, and with which token; the others are what must
+# is killed. Lines that begin with a blank say who wrote, since when, and with which token; the others are what must
 # come of it. Needs what ../two_nodes/run.sh needs.
 set -eu
 cd "$(dirname "$0")"
@@ -63,7 +63,15 @@ until_so() { # WHAT CONDITION...
   done
   echo "$what"
 }
-somebody_writes() { [ -n "$(writer)" ]; }
+writes() { grep -c '^taken' "$dir/store" || true; }
+# The same one for a while: at the start it may change.
+somebody_writes() { [ "$(grep '^taken' "$dir/store" | tail -n 5 | awk '{ print $3, $4 }' | uniq -c | awk '{ print $1 }')" = 5 ]; }
+# A moment after a write the next work is under way, for another 150 ms.
+in_the_middle_of_work() {
+  seen=$(writes)
+  while [ "$(writes)" = "$seen" ]; do sleep 0.01; done
+  sleep 0.05
+}
 another_writes() { [ "$(writer)" != "$leader" ] && [ "$(token)" -gt "$before" ]; }
 old_is_refused() { grep -q "^refused .* $before$" "$dir/store" && grep -q "the ledger refuses token $before$" "$dir/$leader"; }
 
@@ -74,6 +82,7 @@ voter two
 voter three
 until_so "one of the three leads, and its worker writes" somebody_writes
 
+in_the_middle_of_work
 leader=$(writer)
 before=$(token)
 kill -STOP "$(cat "$dir/$leader.pid")"
@@ -88,7 +97,7 @@ until_so "the one that led was killed, and another one writes, with a greater to
 
 # One line for each who wrote, and the ledger's own proof.
 awk -v began="$began" '
-  /^taken/ { if ($3 " " $4 != last) { if (last) print ""; printf " %8.3f s %s token %s", ($2 - began) / 1000, $3, $4 } last = $3 " " $4 }
-  /^refused/ { printf "\n %8.3f s %s token %s: refused", ($2 - began) / 1000, $3, $4; last = "" }
-  END { print "" }' "$dir/store" | sed "s/$$@127.0.0.1//"
+  /^taken/ && $3 " " $4 != last { printf " %8.3f s %s writes with token %s\n", ($2 - began) / 1000, $3, $4; last = $3 " " $4 }
+  /^refused/ { printf " %8.3f s %s is refused with token %s\n", ($2 - began) / 1000, $3, $4; last = "" }
+' "$dir/store" | sed "s/$$@127.0.0.1//"
 awk '/^taken/ { if ($4 < highest) exit 1; highest = $4 }' "$dir/store" && echo "no token in the ledger is lower than one before it"

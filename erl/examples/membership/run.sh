@@ -75,15 +75,15 @@ node two Birch
 two=$vm
 node three Cedar
 three=$vm
-until_seen "gossip has converged: each of the three knows the streets of all" "healthy Ash Birch Cedar" one two three
+until_seen "gossip has converged: each of the three knows the streets of all" "Ash Birch Cedar" one two three
 
 frozen="$two $(companion two)"
 # shellcheck disable=SC2086 # two numbers
 kill -STOP $frozen
-until_seen "two was stopped, and the others know it" "degraded Ash Cedar" one three
+until_seen "two was stopped, and the others know it" "Ash Cedar; dead is Birch" one three
 # shellcheck disable=SC2086
 kill -CONT $frozen
-until_seen "two goes on, objects, and is alive again" "healthy Ash Birch Cedar" one two three
+until_seen "two goes on, objects, and is alive again" "Ash Birch Cedar" one two three
 
 kill -TERM "$three"
-until_seen "three has left, and nobody takes it for dead" "healthy Ash Birch" one two
+until_seen "three was told to end, and its companion has left in order" "Ash Birch; gone is Cedar" one two

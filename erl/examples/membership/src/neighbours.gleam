@@ -13,7 +13,6 @@ import gleam/otp/static_supervisor as supervisor
 import gleam/string
 import remora
 import remora/cluster
-import remora/health
 import remora/membership.{type Member, type MembershipEvent}
 
 /// A companion that finds the others, and takes part in membership with them
@@ -39,7 +38,7 @@ pub fn start(
 }
 
 /// Tells until it is ended: the companion's process id, each event, and after
-/// it who is alive as this node sees it.
+/// it who is alive as this node sees it, and who is not.
 pub fn main(nodes: List(String), street: String) -> Nil {
   let assert Ok(_) = start(nodes, street)
   let assert Ok(status) = remora.status()
@@ -65,28 +64,31 @@ fn tell(events: Subject(MembershipEvent)) -> Nil {
 // Those whose street is known have told it themselves: gossip has brought it.
 fn sees() -> Nil {
   let assert Ok(members) = membership.members()
-  let there =
-    list.filter_map(members, fn(member) {
-      case member.status, street_of(member) {
-        membership.Alive, Ok(street) -> Ok(street)
-        _, _ -> Error(Nil)
-      }
-    })
-  let line = ["sees", health_in_words(), ..list.sort(there, by: string.compare)]
-  io.println(string.join(line, " "))
+  let those = fn(status) {
+    members
+    |> list.filter(fn(member) { member.status == status })
+    |> list.filter_map(street_of)
+    |> list.sort(by: string.compare)
+    |> string.join(" ")
+  }
+  io.println(
+    "sees "
+    <> those(membership.Alive)
+    <> named("; suspects ", those(membership.Suspect))
+    <> named("; dead is ", those(membership.Dead))
+    <> named("; gone is ", those(membership.Left)),
+  )
+}
+
+fn named(words: String, streets: String) -> String {
+  case streets {
+    "" -> ""
+    _ -> words <> streets
+  }
 }
 
 fn street_of(member: Member) -> Result(String, Nil) {
   list.key_find(member.metadata, "street")
-}
-
-fn health_in_words() -> String {
-  case health.cluster_health() {
-    Ok(health.Healthy) -> "healthy"
-    Ok(health.Degraded(_, _)) -> "degraded"
-    Ok(health.Isolated) -> "isolated"
-    Error(_) -> "unknown"
-  }
 }
 
 fn in_words(event: MembershipEvent) -> String {
