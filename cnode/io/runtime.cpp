@@ -314,7 +314,6 @@ void runtime::parts::serve_election() {
   auto& e = services->election;
   auto const path = [this](std::string const& dir) { return io::state_files::path_of(dir, options.name); };
   e.set_defaults(options.election);
-  services->application.set_silence_max(options.election.core.name_lease);
   e.set_outside({.read = [path](std::string const& dir) { return io::state_files::read(path(dir)); },
                  .set_aside = [path](std::string const& dir) { io::state_files::set_aside(path(dir)); },
                  .write =

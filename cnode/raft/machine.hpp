@@ -328,6 +328,7 @@ private:
   std::vector<std::string> seen_;
   std::optional<proposal> proposal_;
   deadline form_at_;
+  bool forms_early_ = false; // it waits for voters that are not here yet
   std::uint64_t highest_ballot_ = 0;
 
   std::map<request_id, waiting_request> requests_;

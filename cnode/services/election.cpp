@@ -330,7 +330,7 @@ std::string election::why_abstaining() const {
 base::duration election::lease_left() const {
   return all_->now ? all_->now->core.lease_left(all_->node().now()) : base::duration();
 }
-base::duration election::election_time() const { return all_->settings.core.election_max * 4; }
+base::duration election::name_lease() const { return all_->settings.core.name_lease; }
 
 void election::elect(done told) { all_->request(raft::elect{}, std::move(told)); }
 void election::transfer(std::string to, done told) {

@@ -6,7 +6,8 @@
 //   {election, stop}                 ok: a leader hands over, holders give back
 //   {election, status}               {ok, #{role, term, leader => Node | none, token, lease_left => ms,
 //   voters, version,
-//                                           abstains => Text | none}}
+//                                           unbound => [Node], abstains => Text | none}}: voters that do not
+//                                           count yet
 //   {election, elect}                {ok, Node, Token} | {error, Failure}: waits for an election
 //   {election, {transfer, Node}}     ok | {error, Failure}       {election, resign}
 //   {election, {add | remove, Node}}     ok | {error, Failure}
@@ -79,13 +80,18 @@ etf::term to_term(raft::result const& r) {
 
 etf::term status_of(election const& e) {
   auto const s = e.status();
+  std::vector<std::string> unbound;
+  for (auto const& v : s.config.voters)
+    if (v.instance == 0) unbound.push_back(v.node);
   etf::builder b;
-  b.tuple(2).atom("ok").map(8).atom("role").atom(raft::name_of(s.role)).atom("term").unsigned_integer(s.term);
+  b.tuple(2).atom("ok").map(9).atom("role").atom(raft::name_of(s.role)).atom("term").unsigned_integer(s.term);
   b.atom("leader");
   put_text_or_none(b, s.leader);
   b.atom("token").unsigned_integer(s.token).atom("lease_left").integer(ms_of(s.lease_left));
   b.atom("version").unsigned_integer(s.config.version).atom("voters").list(s.config.voters.size());
   for (auto const& v : s.config.voters) b.binary(v.node);
+  b.nil().atom("unbound").list(unbound.size());
+  for (auto const& n : unbound) b.binary(n);
   b.nil().atom("abstains");
   put_text_or_none(b, e.why_abstaining());
   return b.take();
@@ -194,16 +200,17 @@ void tell_all(mirror_changes& now, election const& e) {
 } // namespace
 
 void install_election(door& requests, election const& e) {
-  requests.on("election", 2, [e = election(e)](node::self, ticket const& whom, etf::view request) mutable -> door::answer {
-    auto const what = *request.element(1);
-    auto const pair = what.tuple<2>();
-    if (pair && (*pair)[0].is_atom("start")) return start(e, (*pair)[1]);
-    if (!e.started()) return error("not_started");
-    if (auto const word = what.atom_text()) return plain(e, whom, *word);
-    if (pair) return two(e, whom, (*pair)[0], (*pair)[1]);
-    auto const three = what.tuple<3>();
-    return three ? of_candidate(e, (*three)[0], (*three)[1], (*three)[2]) : error("badarg");
-  });
+  requests.on("election", 2,
+              [e = election(e)](node::self, ticket const& whom, etf::view request) mutable -> door::answer {
+                auto const what = *request.element(1);
+                auto const pair = what.tuple<2>();
+                if (pair && (*pair)[0].is_atom("start")) return start(e, (*pair)[1]);
+                if (!e.started()) return error("not_started");
+                if (auto const word = what.atom_text()) return plain(e, whom, *word);
+                if (pair) return two(e, whom, (*pair)[0], (*pair)[1]);
+                auto const three = what.tuple<3>();
+                return three ? of_candidate(e, (*three)[0], (*three)[1], (*three)[2]) : error("badarg");
+              });
   auto& to = requests.mirror();
   auto all = e;
   all.observe([&to](raft::news const& n) { tell_stream(to, n); });

@@ -40,8 +40,10 @@ void connect(node::core& node, installed& all) {
     if (c->what == swim::change::died) e.suspected_dead(c->member.node);
     look();
   });
-  all.election.observe_running([look](bool on) mutable {
-    if (on) look();
+  all.election.observe_running([look, a = all.application, e = all.election](bool on) mutable {
+    if (!on) return;
+    a.set_silence_max(e.name_lease());
+    look();
   });
   node.observe_peers([look](node::effect const&) mutable { look(); });
 }

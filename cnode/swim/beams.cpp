@@ -235,6 +235,7 @@ void core::machine::got_report(update const& u) {
 void core::machine::judge(id n) {
   auto& b = beams_.at(n);
   auto const* e = entry_of(n);
+  if (e != nullptr && e->live() && !e->beam) return; // it takes part, and is probed
   std::size_t reached = 0;
   std::size_t silent = 0;
   std::size_t lost = 0;

@@ -53,7 +53,8 @@ void core::machine::handle(event const& e, base::time_point now, effects& out) {
   refuted_ = false;
   std::visit([&](auto const& what) { on(what); }, e);
   tell_leader();
-  if (running_ && !queue_.empty() && !gossip_at_) gossip_at_ = std::max(now_, last_gossip_ + o_.interval / 5);
+  bool const spreads = !queue_.empty() || (now_ < reviving_until_ && !gone_.empty());
+  if (running_ && spreads && !gossip_at_) gossip_at_ = std::max(now_, last_gossip_ + o_.interval / 5);
   due_ = next_deadline();
   out_ = nullptr;
 }
@@ -66,6 +67,7 @@ std::optional<base::time_point> core::machine::next_deadline() const {
   if (!suspicion_ends_.empty()) out = base::earliest(out, suspicion_ends_.begin()->first);
   out = base::earliest(out, gossip_at_);
   out = base::earliest(out, greeting_ends_);
+  out = base::earliest(out, revive_at_);
   return base::earliest(out, forget_at_);
 }
 
@@ -92,6 +94,7 @@ void core::machine::on(tick const&) {
   note_lateness();
   if (probe_ && probe_->direct && !probe_->answered && now_ >= probe_->direct_until) ask_helpers();
   if (now_ >= next_period_) period();
+  revive_timer();
   relay_timers();
   suspicion_timers();
   greeting_timers();
@@ -134,6 +137,10 @@ void core::machine::on(packet const& e) {
   if (m.node == self_.node) return; // our own, come back
   for (auto const& u : updates_) believe(u, m.node);
   note_view(m.view);
+  // Who accuses this node hears its objection, and who does not know it hears its name; a ping has an answer
+  // that says both.
+  bool const asked = (m.flags & message::introduce) != 0;
+  if ((asked || refuted_) && m.kind != message_kind::ping) send(e.from, head(message_kind::gossip), me_);
   switch (m.kind) {
   case message_kind::ping: return got_ping(m, e.from);
   case message_kind::ping_req: return got_ping_req(m, e.from);
@@ -284,7 +291,7 @@ void core::machine::know_the_same_as(machine const& other) {
   base::check(running_ && shared_ == other.shared_, "swim: who knows the same shares a directory");
   for (id n = 0; n < other.entries_.size(); ++n) {
     auto const& e = other.entries_[n];
-    if (!e.live() || e.beam || n == me_) continue;
+    if (!e.live() || e.beam || n == me_ || n == other.me_) continue;
     if (entries_.size() <= n) entries_.resize(std::max<std::size_t>(other.entries_.size(), n + 1));
     if (entries_[n].present) continue;
     names_.take_again(n);
@@ -320,6 +327,7 @@ std::size_t core::count(status s) const { return machine_->count(s); }
 std::string core::leader() const { return machine_->leader(); }
 swim::metrics const& core::metrics() const { return machine_->metrics(); }
 self_health core::health() const { return machine_->health(); }
+std::uint64_t core::view() const { return machine_->view(); }
 void core::know_the_same_as(core const& other) { machine_->know_the_same_as(*other.machine_); }
 
 } // namespace remora::swim

@@ -55,6 +55,7 @@ public:
   std::string leader() const { return leader_ == none ? std::string() : names_.name(leader_); }
   swim::metrics const& metrics() const { return metrics_; }
   self_health health() const;
+  std::uint64_t view() const { return view_; }
 
 private:
   // Sixteen bytes; what is the same in all cores is in the directory.
@@ -158,6 +159,8 @@ private:
   void worsen(int by);
   void ping(id n, std::uint32_t sequence);
   void revive();
+  void revive_timer();
+  void revive_more();
   void relay_timers();
   void got_ping(message const& m, address const& from);
   void got_ping_req(message const& m, address const& from);
@@ -168,7 +171,7 @@ private:
 
   // merging.cpp
   void believe(update const& u, std::string_view told_by);
-  void believe_alive(update const& u);
+  void believe_alive(update const& u, std::string_view told_by);
   void believe_suspect(std::string_view node, std::uint64_t epoch, std::uint32_t incarnation,
                        std::string_view by);
   void believe_dead(update const& u);
@@ -281,7 +284,9 @@ private:
   std::uint32_t last_sequence_ = 0;
   std::vector<relay> relays_;
   std::deque<id> soon_; // to be probed first
+  std::optional<base::time_point> revive_at_;
   base::time_point reviving_until_{};
+  std::size_t revived_last_ = 0; // place in gone_
 
   // ---- spreading
   spread_queue queue_;

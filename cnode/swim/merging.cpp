@@ -32,7 +32,7 @@ int core::machine::compare(entry const& e, std::uint64_t epoch, std::uint32_t in
 
 void core::machine::believe(update const& u, std::string_view told_by) {
   switch (u.what) {
-  case update_kind::alive: return believe_alive(u);
+  case update_kind::alive: return believe_alive(u, told_by);
   case update_kind::suspect: return believe_suspect(u.node, u.epoch, u.incarnation, u.by);
   case update_kind::dead: return believe_dead(u);
   case update_kind::left: return believe_left(u);
@@ -43,7 +43,7 @@ void core::machine::believe(update const& u, std::string_view told_by) {
   }
 }
 
-void core::machine::believe_alive(update const& u) {
+void core::machine::believe_alive(update const& u, std::string_view told_by) {
   if (u.node == self_.node) { // an earlier start of ours whose clock was ahead, or a lie
     if (std::pair(u.epoch, u.incarnation) > std::pair(epoch_, incarnation_))
       refute(u.epoch, u.incarnation, true);
@@ -82,7 +82,7 @@ void core::machine::believe_alive(update const& u) {
       put(n, e->facts, status::dead, false);
       say(change::died, n);
     }
-    if (was_beam) drop_beam(n);
+    drop_beam(n); // it takes part: what is reported of it does not matter any more
     end_suspicion(n);
     put(n, f, only_fills ? was : status::alive, false);
     if (!only_fills) {
@@ -90,7 +90,7 @@ void core::machine::believe_alive(update const& u) {
       spread(n);
       if (restarted || was == status::dead || was == status::left) {
         say(change::joined, n);
-        if (was == status::dead) reviving_until_ = now_ + 2 * o_.interval;
+        if (was == status::dead && told_by == u.node) reviving_until_ = now_ + 2 * o_.interval;
       } else if (was == status::suspect) {
         say(change::cleared, n);
       }
@@ -173,18 +173,18 @@ void core::machine::believe_held(update const& u, std::string_view told_by) {
   auto const n = names_.find(u.node);
   auto const* const e = n == none ? nullptr : entry_of(n);
   if (u.node == self_.node) {
-    if (u.held == status::alive) return believe_alive(u);
+    if (u.held == status::alive) return believe_alive(u, told_by);
     return refute(u.epoch, u.incarnation, true);
   }
   // Who is gone and not known stays unknown: otherwise two that compare views would keep it for ever.
-  if (u.held == status::alive) return believe_alive(u);
+  if (u.held == status::alive) return believe_alive(u, told_by);
   if (u.held == status::left) return believe_left(u);
   if (e == nullptr || e->beam) {
     if (u.held == status::dead) return;
-    believe_alive(u);
+    believe_alive(u, told_by);
   } else if (compare(*e, u.epoch, u.incarnation) < 0) {
     if (u.held == status::dead && !e->live()) return believe_dead(u);
-    believe_alive(u);
+    believe_alive(u, told_by);
   }
   believe_suspect(u.node, u.epoch, u.incarnation, told_by);
 }
@@ -309,8 +309,9 @@ void core::machine::set_self(std::uint64_t epoch, std::uint32_t incarnation) {
 // ---- the entries
 
 std::uint64_t core::machine::view_of(entry const& e) const {
-  if (!e.live() || e.beam) return 0;
+  if (!e.live()) return 0;
   auto const& f = facts_of(e);
+  if (e.beam) return mixed(names_.hash(f.node), 1); // judged by each, from reports
   return mixed(mixed(names_.hash(f.node), f.epoch), f.incarnation);
 }
 
@@ -346,6 +347,7 @@ void core::machine::put(id n, std::uint32_t f, status s, bool is_beam) {
     e.among_gone = true;
     gone_.push_back(n);
     if (!forget_at_) forget_at_ = now_ + 10s;
+    if (!revive_at_) revive_at_ = now_ + o_.interval;
   }
   if (was_live != e.live() && !beams_.empty()) reporters_changed(n);
 }

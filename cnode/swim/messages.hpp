@@ -62,8 +62,9 @@ std::string_view name_of(reach r);
 inline constexpr std::uint64_t epoch_max = (std::uint64_t{1} << 48U) - 1; // the year 10889
 
 struct message {
-  static constexpr std::uint8_t introduce = 1; // flag of ack: I do not know you, or not this start of you
+  static constexpr std::uint8_t introduce = 1; // flag: I do not know you, or not what you said last
   static constexpr std::uint8_t asks = 2;      // flag of sync: answer with what you know
+  static constexpr std::uint8_t compares = 4;  // flag of sync: nothing is told yet; if our views differ, do
 
   message_kind kind = message_kind::gossip;
   std::uint8_t flags = 0;

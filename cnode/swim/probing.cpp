@@ -17,7 +17,6 @@ namespace {
 using namespace std::chrono_literals;
 constexpr int ill_max = 8; // Lifeguard, section IV.A: S
 constexpr std::size_t soon_max = 64;
-constexpr unsigned revive_burst = 3; // dead ones pinged with each gossip while some come back
 constexpr base::duration lately = 10min;
 } // namespace
 
@@ -29,10 +28,6 @@ void core::machine::period() {
   end_probe();
   beam_period();
   begin_probe();
-  // Gossip to the recently dead, so that what was parted finds itself again: each of them is pinged about
-  // once a period, by somebody; who is alone asks somebody each time.
-  if (auto const dead = gone_.size(); dead > 0 && random_.below(std::max(live_remora(), dead)) < dead)
-    revive();
   auto const length = o_.interval * (1 + ill_);
   next_period_ = next_on_grid(now_ + length - o_.interval / 4);
 }
@@ -110,20 +105,43 @@ void core::machine::end_probe() {
   suspect(p.target, self_.node, o_.lifeguard ? p.nacks : 0);
 }
 
-void core::machine::revive() {
+// Gossip to the recently dead, so that what was parted finds itself again: each of them is pinged about once
+// an interval, by somebody. Who is alone asks somebody each time, and so does who sees others see it
+// otherwise. This keeps its pace when the health multiplier slows probes: who was cut off is ill until it is
+// back.
+void core::machine::revive_timer() {
+  if (!revive_at_ || now_ < *revive_at_) return;
+  revive_at_.reset();
   if (gone_.empty()) return;
-  auto const place = random_.below(gone_.size());
-  auto const n = gone_[place];
-  auto& e = entries_[n];
-  if (e.live()) { // it is back; the list is cleaned when somebody looks
-    e.among_gone = false;
-    gone_[place] = gone_.back();
-    gone_.pop_back();
-    return;
+  revive_at_ = now_ + o_.interval;
+  bool const doubts = differs_since_ && now_ - *differs_since_ > patience();
+  if (doubts || random_.below(std::max(live_remora(), gone_.size())) < gone_.size()) revive();
+}
+
+// The next of the dead, in turn.
+void core::machine::revive() {
+  while (!gone_.empty()) {
+    auto const place = ++revived_last_ % gone_.size();
+    auto const n = gone_[place];
+    auto& e = entries_[n];
+    if (e.live()) { // it is back; the list is cleaned when somebody looks
+      e.among_gone = false;
+      gone_[place] = gone_.back();
+      gone_.pop_back();
+      continue;
+    }
+    if (e.at != status::dead || e.beam || facts_of(e).at.port == 0) return;
+    if (now_ - e.since > lately && now_ >= reviving_until_ && random_.below(10) != 0) return;
+    return ping(n, 0);
   }
-  if (e.at != status::dead || e.beam || facts_of(e).at.port == 0) return;
-  if (now_ - e.since > lately && random_.below(10) != 0) return;
-  ping(n, 0);
+}
+
+// One of the dead has answered this node: a cut has healed, and the others are asked in short order. Who was
+// alone has all to ask, and nobody to help.
+void core::machine::revive_more() {
+  if (now_ >= reviving_until_) return;
+  auto const count = std::clamp<std::size_t>(3 * gone_.size() / live_remora(), 3, 32);
+  for (std::size_t i = 0; i < std::min(count, gone_.size()); ++i) revive();
 }
 
 void core::machine::probe_soon(id n) {
@@ -178,7 +196,13 @@ void core::machine::relay_timers() {
 }
 
 void core::machine::got_ack(message const& m, address const& from) {
-  if ((m.flags & message::introduce) != 0) send(from, head(message_kind::gossip), me_);
+  auto const n = names_.find(m.node);
+  if (auto const* const e = n == none ? nullptr : entry_of(n);
+      e != nullptr && !e->beam && compare(*e, m.epoch, m.incarnation) < 0) {
+    auto question = head(message_kind::gossip); // it has objected, and we have not heard to what
+    question.flags |= message::introduce;
+    send(from, question);
+  }
   if (probe_ && probe_->sequence == m.sequence && m.sequence != 0) {
     probe_->answered = true;
     return;

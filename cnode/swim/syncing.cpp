@@ -2,7 +2,7 @@
 //
 // A peer that is new is greeted. A remora node with membership answers; who does not within two seconds is a
 // VM, or a remora node without membership, and a member of the other kind (beams.cpp). Who joins asks its
-// first few peers for all they know. After that all is compared with a peer at random each sync_interval,
+// first few peers for all they know. After that views are compared with a peer at random each sync_interval,
 // stretched as memberlist does (pushPullScale: once more for each doubling above 32 members), and sooner when
 // the digests that ride on probes differ from this node's for long: views that agree cost sixty bytes.
 #include "swim/machine.hpp"
@@ -111,7 +111,10 @@ void core::machine::on(peer_message const& e) {
     }
     return;
   case message_kind::sync:
-    if ((m.flags & message::asks) != 0) sync_with(n, message_kind::sync_answer, m.view != view_);
+    if ((m.flags & message::compares) != 0)
+      sync_with(n, m.view != view_ ? message_kind::sync : message_kind::sync_answer, m.view != view_);
+    else if ((m.flags & message::asks) != 0)
+      sync_with(n, message_kind::sync_answer, m.view != view_);
     return note_view(m.view);
   case message_kind::fallback_ping: return answer(message_kind::fallback_ack, m.sequence, me_);
   case message_kind::fallback_ack:
@@ -129,7 +132,7 @@ void core::machine::sync_with(id with, message_kind kind, bool whole) {
   auto const to = names_.name(with);
   auto const part = std::min(part_bytes, l_.message_bytes_max);
   auto m = head(kind);
-  if (kind == message_kind::sync) m.flags = message::asks;
+  if (kind == message_kind::sync) m.flags = whole ? message::asks : message::compares;
   std::string bytes;
   auto const begin = [&] {
     bytes.clear();
@@ -186,7 +189,7 @@ void core::machine::sync_timers() {
   next_sync_ =
       now_ + every / 2 +
       base::duration(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(every.count()))));
-  if (auto const with = random_remora_peer()) sync_with(*with, message_kind::sync, true);
+  if (auto const with = random_remora_peer()) sync_with(*with, message_kind::sync, false);
 }
 
 // While news is on its way views differ; if they do for longer, something was missed. The pause between two
@@ -199,9 +202,10 @@ void core::machine::note_view(std::uint64_t theirs) {
   if (!differs_since_) differs_since_ = now_;
   auto const pause = patience();
   if (now_ - *differs_since_ < pause || now_ - last_sync_ < pause) return;
-  differs_since_ = now_;
-  next_sync_ = std::min(next_sync_, now_ + base::duration(static_cast<std::int64_t>(
-                                               random_.below(static_cast<std::uint64_t>(pause.count())))));
+  if (next_sync_ > now_ + pause)
+    next_sync_ =
+        now_ +
+        base::duration(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(pause.count()))));
 }
 
 // ---- hearsay

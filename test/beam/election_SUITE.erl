@@ -43,7 +43,7 @@ with_hosts(Config) ->
     Driver = remora_ct:start_peer(Opts#{name => driver, epmd_port => Port, host => discovery_parts:address(?VOTERS + 1), hidden => true,
                                         no_epmd => true, port => Port, modules => [?MODULE, member_watch],
                                         enter => discovery_parts:enter(Hosts, ?VOTERS + 1)}),
-    [{hosts, Hosts}, {port, Port}, {driver, Driver}, {voters, ets:new(voters, [public, set])} | Config].
+    [{hosts, Hosts}, {port, Port}, {driver, Driver} | Config].
 
 end_per_group(alone, Config) -> remora_ct:stop(driver(Config));
 end_per_group(hosts, Config) ->
@@ -53,7 +53,7 @@ end_per_group(hosts, Config) ->
 init_per_testcase(Case, Config) ->
     Dir = filename:join(proplists:get_value(priv_dir, Config), Case),
     ok = filelib:ensure_dir(filename:join(Dir, "x")),
-    With = [{dir, Dir}, {things, ets:new(things, [public, ordered_set])} | Config],
+    With = [{dir, Dir}, {things, ets:new(things, [public, ordered_set])}, {voters, ets:new(voters, [public, set])} | Config],
     case hosts(Config) of
         undefined -> With;
         _ ->
@@ -127,12 +127,14 @@ leader_cut(Config) ->
     Log = length([L || L <- remora_ct:log_lines(voter_of(Config, Leader)), is_lost(L)]),
     discovery_parts:cut(hosts(Config), Leader),
     Now = member_watch:now_us(),
-    Ms = new_leader_after(Config, Watch, Term, Now),
-    {Own, _} = elapsed(fun() ->
-        wait_until(fun() -> length([L || L <- remora_ct:log_lines(voter_of(Config, Leader)), is_lost(L)]) > Log end, ?WAIT) end),
-    ct:pal("the leader is cut off: another one after ~b ms; it says so itself ~b ms later", [Ms, Own]),
-    ?assert(Ms + Own < 2_000),
-    discovery_parts:heal(hosts(Config), Leader),
+    try
+        Ms = new_leader_after(Config, Watch, Term, Now),
+        {Own, _} = elapsed(fun() ->
+            wait_until(fun() -> length([L || L <- remora_ct:log_lines(voter_of(Config, Leader)), is_lost(L)]) > Log end, ?WAIT) end),
+        ct:pal("the leader is cut off: another one after ~.1f ms; it says so itself ~b ms later", [Ms, Own]),
+        ?assert(Ms + Own < 2_000)
+    after discovery_parts:heal(hosts(Config), Leader)
+    end,
     settle(Config).
 is_lost(Line) -> string:find(Line, "leader_lost") =/= nomatch.
 
@@ -141,9 +143,11 @@ hears_nothing(Config) ->
     {Leader, Term} = await_leader(Config),
     Watch = watch_others(Config, Leader),
     discovery_parts:filter(hosts(Config), Leader, "drop"),
-    Ms = new_leader_after(Config, Watch, Term, member_watch:now_us()),
-    ct:pal("the leader hears nothing: another one after ~b ms", [Ms]),
-    discovery_parts:filter_off(hosts(Config), Leader),
+    try
+        Ms = new_leader_after(Config, Watch, Term, member_watch:now_us()),
+        ct:pal("the leader hears nothing: another one after ~.1f ms", [Ms])
+    after discovery_parts:filter_off(hosts(Config), Leader)
+    end,
     settle(Config).
 
 transfer(Config) ->
@@ -267,7 +271,7 @@ await_leader(Config) ->
         case lists:usort([{L, T} || #{leader := L, term := T} <- All]) of
             [{Leader, Term}] when Leader =/= none ->
                 Leads = [I || {I, #{role := leader, lease_left := Left}} <- lists:enumerate(All), Left > 0],
-                length([S || S <- All, is_map(S)]) =:= ?VOTERS andalso Leads =:= [number(Leader)] andalso {number(Leader), Term};
+                length([S || #{unbound := []} = S <- All]) =:= ?VOTERS andalso Leads =:= [number(Leader)] andalso {number(Leader), Term};
             _ -> false
         end
     end, ?WAIT).
@@ -451,10 +455,10 @@ hanging_vm(Config) ->
     ok = door(Config, Node, {election, {campaign, <<"x">>, Front}}),
     Holds = fun() -> door(Config, Node, {election, {holds, <<"x">>, Front}}) end,
     wait_until(fun() -> element(1, Holds()) =:= ok end, ?WAIT),
-    Beats ! pause,
+    rcall(driver(Config), erlang, send, [Beats, pause]),
     wait_until(fun() -> Holds() =:= {error, not_held} end, ?WAIT),
     wait_until(fun() -> maps:get(role, status(Config, Node)) =/= leader end, ?WAIT),
-    Beats ! go,
+    rcall(driver(Config), erlang, send, [Beats, go]),
     wait_until(fun() -> element(1, Holds()) =:= ok end, ?WAIT).
 
 start_front(Node) ->
@@ -466,10 +470,8 @@ start_front(Node) ->
     end),
     receive {Pid, ready} -> {Pid, Pid} end.
 beat(Node) ->
-    {remora, Node} ! {'$gen_call', {self(), make_ref()}, {app, beat}},
-    receive
-        pause -> receive go -> beat(Node) end;
-        _ -> beat(Node)
+    ok = gen_server:call({remora, Node}, {app, beat}),
+    receive pause -> receive go -> beat(Node) end
     after 100 -> beat(Node)
     end.
 

@@ -33,6 +33,8 @@
 namespace remora::sim {
 
 outcome run_election(settings const& s);
+// How long it takes to have a leader again, against what is wanted of it.
+outcome run_election_times(settings const& s);
 
 struct election_mutant {
   std::string name;

@@ -80,6 +80,10 @@ public:
   void deafen(host const& from, host const& to, bool deaf);
   void slow_down(host const& h, base::duration d) { slow_[h.index] = d; } // it hears everything late
   void calm();
+  void links(base::duration latency, base::duration jitter) {
+    latency_ = latency;
+    jitter_ = jitter;
+  }
   void reconnect(host& a, host& b);
 
   void feed(host& h, raft::event const& e);
