@@ -85,7 +85,7 @@ part sim-checkers build/release/test/sim --self-test
 part sim-discovery build/release/test/sim --discovery --runs 500 --keep-going
 part sim-discovery-repeats build/release/test/sim --discovery --runs 50 --seed 5000 --repeat
 part sim-discovery-checkers build/release/test/sim --discovery --self-test
-part sim-membership build/release/test/sim --membership --runs 600 --keep-going
+part sim-membership build/release/test/sim --membership --runs 400 --keep-going
 part sim-membership-repeats build/release/test/sim --membership --runs 20 --seed 5000 --repeat
 part sim-membership-checkers build/release/test/sim --membership --self-test
 part sim-membership-table build/release/test/sim --membership --table --short
