@@ -5,7 +5,7 @@ SUITES ?=
 SEED ?= 1
 RUNS ?= 2000
 
-.PHONY: all deps build run test unit sim sim-discovery sim-election beam asan otp27 bench fuzz lint fmt clean install help
+.PHONY: all deps build run test unit sim sim-discovery sim-election sim-membership beam asan otp27 bench fuzz lint fmt clean install help
 all: build
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make sim      simulated clusters, SEED=1 RUNS=2000; build/release/test/sim --seed N --trace shows one"
 	@echo "make sim-discovery  the same of discovery: sources that fail and lie, nodes that die and return"
 	@echo "make sim-election   the same of election: disks, clocks and links that fail, voters that change"
+	@echo "make sim-membership  detection times, traffic and false deaths of membership, up to 10,000 members"
 	@echo "make beam     Common Test, SUITES=\"link call\"      make otp27   unpacks OTP 27 beside the machine's own"
 	@echo "make install  PREFIX=/usr/local                    make clean   removes build/ and priv/remora"
 
@@ -50,6 +51,9 @@ sim-election: build
 
 sim-discovery: build
 	@build/release/test/sim --discovery --seed $(SEED) --runs $(RUNS)
+
+sim-membership: build
+	@build/release/test/sim --membership --table --seed $(SEED)
 
 beam: build otp27
 	@test/beam/run.sh $(SUITES)

@@ -61,6 +61,8 @@ int main(int argc, char** argv) {
   std::string ask;
   std::string scope = "pg";
   std::string group;
+  std::string voter;
+  bool watching = false;
   std::string module;
   std::string function;
 
@@ -83,11 +85,23 @@ int main(int argc, char** argv) {
   auto* const whereis = command("whereis", "Find the process that has a global name", false);
   whereis->add_option("NAME", global_name, "The name, an Erlang term")->required();
   add_ask_option(*whereis, client, ask);
-  auto* const groups = command("groups", "List the process groups that a node knows", true);
-  auto* const members = command("members", "List the members of a process group", false);
-  members->add_option("GROUP", group, "The group, an Erlang term")->required();
-  add_ask_option(*members, client, ask);
-  for (auto* const sub : {groups, members}) sub->add_option("--scope", scope, "The scope; else pg");
+  auto* const groups = command("groups", "List the process groups that a node knows, or who is in one", true);
+  groups->add_option("GROUP", group, "The group, an Erlang term: its members are listed");
+  groups->add_option("--scope", scope, "The scope; else pg");
+  auto* const members = command("members", "List the members of the cluster, as a node sees them", true);
+  members->add_flag("--watch", watching, "Then print each change, until interrupted");
+  auto* const leader = command("leader", "Show who leads, as a node knows it", true);
+  auto* const election = app.add_subcommand("election", "Change who votes in elections");
+  election->require_subcommand(1);
+  auto const voters = [&](char const* name, char const* what) {
+    auto* const sub = election->add_subcommand(name, what);
+    add_client_options(*sub, client);
+    sub->add_option("VOTER", voter, "NAME@HOST")->required();
+    add_ask_option(*sub, client, ask);
+    return sub;
+  };
+  auto* const add_voter = voters("add", "Let a node vote");
+  auto* const remove_voter = voters("remove", "Let a node vote no more");
   auto* const registered = command("registered", "List the global names that a node knows", true);
   auto* const call = command("call", "Call a function on a node", true);
   call->add_option("MODULE", module)->required();
@@ -105,8 +119,11 @@ int main(int argc, char** argv) {
     if (nodes->parsed()) return cli::nodes(client, node);
     if (status->parsed()) return cli::status(client, node);
     if (whereis->parsed()) return cli::whereis(client, ask, global_name);
-    if (groups->parsed()) return cli::groups(client, node, scope);
-    if (members->parsed()) return cli::members(client, ask, scope, group);
+    if (groups->parsed()) return cli::groups(client, node, scope, group);
+    if (members->parsed()) return cli::members(client, node, watching);
+    if (leader->parsed()) return cli::leader(client, node);
+    if (add_voter->parsed()) return cli::change_voters(client, ask, true, voter);
+    if (remove_voter->parsed()) return cli::change_voters(client, ask, false, voter);
     if (registered->parsed()) return cli::registered(client, node);
     if (call->parsed()) return cli::call(client, node, module, function, call->remaining());
   } catch (std::exception const& e) { // out of start-up only: nothing in the loops throws

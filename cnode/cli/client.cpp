@@ -2,7 +2,7 @@
 
 #include "cli/exit_code.hpp"
 #include "cli/log.hpp"
-#include "cli/settings.hpp"
+#include "cli/visit.hpp"
 #include "etf/json.hpp"
 #include "etf/parse.hpp"
 #include "etf/reader.hpp"
@@ -14,8 +14,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <unistd.h>
 
 namespace remora::cli {
 
@@ -24,103 +22,6 @@ namespace {
 using etf::am;
 using etf::make;
 using etf::tup;
-
-void print_line(std::string const& text) { std::printf("%s\n", text.c_str()); }
-
-void print_term(client_options const& o, etf::view term) {
-  print_line(o.json ? etf::to_json(term) : etf::print(term, {.bytes_max = etf::json_bytes_max}));
-}
-
-int refused(std::string const& why, exit_code code = exit_failed) {
-  complain(why);
-  return code;
-}
-
-base::duration timeout_of(client_options const& o) {
-  return std::chrono::milliseconds(static_cast<std::int64_t>(o.timeout * 1000));
-}
-
-// One visit: joins, runs `work`, leaves. What stood in the way of a connection is collected as a sentence.
-class visit {
-public:
-  visit(client_options const& o, std::string node) : options_(o), node_(std::move(node)) {}
-
-  // What `work` answers is the exit code.
-  template <class Work>
-  int run(Work work) {
-    if (!etf::is_node_name(node_) || !etf::is_atom_text(base::as_bytes(node_)))
-      return refused(fmt::format("{} is no node name; a node name is NAME@HOST", node_), exit_usage);
-    auto cookie = io::find_cookie(options_.cookie_file);
-    if (!cookie) return refused(cookie.error(), exit_usage);
-    runtime us(
-        {.name = fmt::format("remora-{}-{:08x}@{}", getpid(), static_cast<std::uint32_t>(io::entropy()),
-                             node_.substr(node_.find('@') + 1)),
-         .cookie = *cookie,
-         .hidden = true,
-         .listen = {},
-         .port = options_.port,
-         .accept = false,
-         .epmd = options_.port == 0,
-         .epmd_port = options_.epmd_port,
-         .net_tick_time = 60,
-         .net_setup_time = timeout_of(options_),
-         .lifeline_stdin = false,
-         .pg_scopes = {},
-         .registry = {},
-         .limits = {}});
-    us.on_event([this](io::event const& e) { hear(e); });
-    int code = exit_failed;
-    us.spawn([&](node::self me) -> node::task<> {
-      connected_ = co_await me.connect(etf::atom(node_));
-      if (connected_) code = co_await work(me);
-      us.stop();
-    });
-    us.run();
-    return connected_ ? code : refused(no_connection());
-  }
-
-private:
-  void hear(io::event const& e) {
-    if (e.name == "output") {
-      std::fputs(e.text.c_str(), stderr); // what a called function prints is not its result
-      return;
-    }
-    if (e.name != "handshake_failed" && e.name != "dial_failed") return;
-    if (!why_.empty()) return; // the first cause
-    for (auto const& [key, value] : e.fields)
-      if ((key == "reason" || key == "detail") && !value.empty()) why_ += (why_.empty() ? "" : ": ") + value;
-    handshake_ = e.name == "handshake_failed";
-  }
-
-  std::string no_connection() const {
-    auto text =
-        fmt::format("cannot connect to {}: {}", node_, why_.empty() ? "it did not answer in time" : why_);
-    if (handshake_ && why_.starts_with("connection_closed"))
-      text = fmt::format("{} closed the connection during the handshake; most likely its cookie differs from "
-                         "this one: check "
-                         "--cookie-file, REMORA_COOKIE or ~/.erlang.cookie",
-                         node_);
-    return text;
-  }
-
-  client_options const& options_;
-  std::string node_;
-  std::string why_;
-  bool handshake_ = false;
-  bool connected_ = false;
-};
-
-// {error, {exception, undef, [{M,F,A,[]}]}} and its kin as a sentence.
-std::string why_failed(std::string const& what, etf::view reason) {
-  return fmt::format("{} failed: {}", what, etf::print(reason));
-}
-
-bool is_undefined(etf::view reason) {
-  auto const outer = reason.tuple<2>();
-  if (!outer) return false;
-  auto const inner = (*outer)[1].tuple<3>();
-  return inner && (*inner)[1].is_atom("undef");
-}
 
 // nodes(Kind) of a peer, without us.
 node::task<node::call_result> peers_of(node::self me, etf::atom peer, std::string_view kind,
@@ -364,19 +265,13 @@ bool is_scope(std::string const& scope) {
 
 } // namespace
 
-int groups(client_options const& o, std::string const& node, std::string const& scope) {
-  if (!is_scope(scope)) return exit_usage;
+int groups(client_options const& o, std::string const& node, std::string const& scope,
+           std::string const& group) {
+  auto const wanted = group.empty() ? std::nullopt : one_term("group", group);
+  if ((!group.empty() && !wanted) || !is_scope(scope)) return exit_usage;
   return visit(o, node).run([&](node::self me) -> node::task<int> {
-    co_return co_await ask_pg(me, o, node, "which_groups", make(etf::lst(am(scope))), scope);
-  });
-}
-
-int members(client_options const& o, std::string const& ask, std::string const& scope,
-            std::string const& group) {
-  auto const wanted = one_term("group", group);
-  if (!wanted || !is_scope(scope)) return exit_usage;
-  return visit(o, ask).run([&](node::self me) -> node::task<int> {
-    co_return co_await ask_pg(me, o, ask, "get_members", make(etf::lst(am(scope), *wanted)), scope);
+    if (!wanted) co_return co_await ask_pg(me, o, node, "which_groups", make(etf::lst(am(scope))), scope);
+    co_return co_await ask_pg(me, o, node, "get_members", make(etf::lst(am(scope), *wanted)), scope);
   });
 }
 

@@ -26,10 +26,14 @@ int call(client_options const& o, std::string const& node, std::string const& mo
 
 // The cluster's names and groups, as one node sees them: `ask` is that node. Names and groups are Erlang
 // terms.
-int groups(client_options const& o, std::string const& node, std::string const& scope);
-int members(client_options const& o, std::string const& ask, std::string const& scope,
-            std::string const& group);
+int groups(client_options const& o, std::string const& node, std::string const& scope,
+           std::string const& group); // empty: all groups, else the members of this one
 int whereis(client_options const& o, std::string const& ask, std::string const& name);
 int registered(client_options const& o, std::string const& node);
+
+// What a remora node says of its cluster: membership, and then each change; who leads; who votes.
+int members(client_options const& o, std::string const& node, bool watching);
+int leader(client_options const& o, std::string const& node);
+int change_voters(client_options const& o, std::string const& ask, bool add, std::string const& voter);
 
 } // namespace remora::cli

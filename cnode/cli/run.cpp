@@ -35,6 +35,8 @@ int exit_code_of(run_status status) {
   case run_status::no_epmd: return exit_no_epmd;
   case run_status::address_in_use: return exit_address_in_use;
   case run_status::bad_address: return exit_address;
+  case run_status::bad_membership:
+  case run_status::bad_election:
   case run_status::bad_lifeline:
   case run_status::bad_discovery: return exit_usage;
   case run_status::failed: return exit_failed;
@@ -83,6 +85,49 @@ void add_discovery_options(CLI::App& app, discovery_options& o) {
                  "Domain of the cluster; cluster.local by default");
 }
 
+void add_membership_options(CLI::App& app, membership_options& o) {
+  app.add_flag("--membership", o.start, "Take part in membership by SWIM from the start; else when asked to");
+  app.add_option("--membership-interval", o.interval, "Time between two probes, in s");
+  app.add_option("--membership-probe-timeout", o.probe_timeout,
+                 "Time for the answer to a probe, in s; 0: two fifths of the interval");
+  app.add_option("--membership-indirect-probes", o.indirect_probes,
+                 "How many others are asked to probe a member that does not answer");
+  app.add_option(
+      "--membership-suspicion-min", o.suspicion_min,
+      "Least time that a suspected member has to object, in s; 0: by the interval and the members");
+  app.add_option("--membership-suspicion-max-factor", o.suspicion_max_factor,
+                 "How many times that it has while nobody else suspects it");
+  app.add_option("--membership-sync-interval", o.sync_interval, "Time between two full exchanges, in s");
+  app.add_option("--membership-expel", o.expel,
+                 "never or dead: whether a member that is found dead is disconnected too");
+  app.add_option("--membership-port", o.port, "UDP port; 0: the number of the distribution's");
+  app.add_option("--membership-address", o.address,
+                 "IP address at which others reach it; else that of the host of its name");
+  app.add_option("--membership-key-file", o.key_file,
+                 "File with keys, one a line, the first for sending; else derived from the cookie");
+}
+
+void add_election_options(CLI::App& app, election_options& o) {
+  app.add_flag("--election", o.start, "Take part in elections from the start; else when asked to");
+  app.add_option("--state-dir", o.state_dir,
+                 "Folder for the election's state; without one it is an observer");
+  app.add_option("--voters", o.voters, "Nodes that vote at first, NAME@HOST,..; the same for each of them")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--bootstrap-expect", o.bootstrap_expect,
+                 "Or: so many nodes agree to be the first voters as soon as they see each other");
+  app.add_option("--election-heartbeat", o.heartbeat, "Time between two heartbeats of a leader, in s");
+  app.add_option("--election-timeout-min", o.timeout_min,
+                 "Least time without a leader before an election, in s");
+  app.add_option("--election-timeout-max", o.timeout_max, "Longest time without a leader before one, in s");
+  app.add_option("--election-lease", o.lease,
+                 "Time for which a leader is sure to lead after a heartbeat, in s; 0: three fifths of the "
+                 "least timeout");
+  app.add_option("--election-name-lease", o.name_lease, "The same of who holds a named election, in s");
+  app.add_option("--election-priority", o.priority, "Greater leads rather; 0: never");
+  app.add_flag("--election-observer", o.observer, "Never vote");
+}
+
 } // namespace
 
 void add_run_options(CLI::App& app, settings& s, std::string& config) {
@@ -110,6 +155,8 @@ void add_run_options(CLI::App& app, settings& s, std::string& config) {
   app.add_option("--net-setuptime", s.net_setup_time, "Time for each phase of a handshake, in s");
   app.add_option("--lifeline", s.lifeline, "`stdin`: leave when standard input ends");
   add_discovery_options(app, s.discovery);
+  add_membership_options(app, s.membership);
+  add_election_options(app, s.election);
   app.add_option("--config", config, "TOML file with these settings; the command line wins");
   app.add_option("--log-level", s.log_level, "debug, info, notice, warning, error or none");
   app.add_option("--log-format", s.log_format, "text or json");

@@ -17,15 +17,15 @@ namespace remora::cli {
 
 namespace {
 
-using member = std::variant<std::string settings::*, bool settings::*, std::int64_t settings::*,
-                            double settings::*, std::vector<std::string> settings::*>;
-
-struct setting {
+template <class Into>
+struct setting_of {
   std::string_view key;
-  member where;
+  std::variant<std::string Into::*, bool Into::*, std::int64_t Into::*, double Into::*,
+               std::vector<std::string> Into::*>
+      where;
 };
 
-constexpr std::array<setting, 24> table{{
+constexpr std::array<setting_of<settings>, 24> table{{
     {"name", &settings::name},
     {"sname", &settings::sname},
     {"cookie-file", &settings::cookie_file},
@@ -53,14 +53,7 @@ constexpr std::array<setting, 24> table{{
 }};
 
 // The same of the table [discovery]; beside them it has [[discovery.source]].
-using discovery_member = std::variant<std::string discovery_options::*, bool discovery_options::*,
-                                      std::int64_t discovery_options::*, double discovery_options::*,
-                                      std::vector<std::string> discovery_options::*>;
-struct discovery_setting {
-  std::string_view key;
-  discovery_member where;
-};
-constexpr std::array<discovery_setting, 17> discovery_table{{
+constexpr std::array<setting_of<discovery_options>, 17> discovery_table{{
     {"discover", &discovery_options::sources},
     {"poll", &discovery_options::poll},
     {"poll-jitter", &discovery_options::poll_jitter},
@@ -82,12 +75,44 @@ constexpr std::array<discovery_setting, 17> discovery_table{{
 constexpr std::string_view discovery_key = "discovery";
 constexpr std::string_view source_key = "source";
 
+constexpr std::array<setting_of<membership_options>, 11> membership_table{{
+    {"start", &membership_options::start},
+    {"interval", &membership_options::interval},
+    {"probe-timeout", &membership_options::probe_timeout},
+    {"indirect-probes", &membership_options::indirect_probes},
+    {"suspicion-min", &membership_options::suspicion_min},
+    {"suspicion-max-factor", &membership_options::suspicion_max_factor},
+    {"sync-interval", &membership_options::sync_interval},
+    {"expel", &membership_options::expel},
+    {"port", &membership_options::port},
+    {"address", &membership_options::address},
+    {"key-file", &membership_options::key_file},
+}};
+constexpr std::string_view membership_key = "membership";
+
+constexpr std::array<setting_of<election_options>, 11> election_table{{
+    {"start", &election_options::start},
+    {"state-dir", &election_options::state_dir},
+    {"voters", &election_options::voters},
+    {"bootstrap-expect", &election_options::bootstrap_expect},
+    {"heartbeat", &election_options::heartbeat},
+    {"timeout-min", &election_options::timeout_min},
+    {"timeout-max", &election_options::timeout_max},
+    {"lease", &election_options::lease},
+    {"name-lease", &election_options::name_lease},
+    {"priority", &election_options::priority},
+    {"observer", &election_options::observer},
+}};
+constexpr std::string_view election_key = "election";
+
+// And what is beside them in the same table.
+using more_keys = std::initializer_list<std::string_view>;
 template <class Table>
-std::string keys_of(Table const& all, std::string_view more) {
+std::string keys_of(Table const& all, more_keys more) {
   std::vector<std::string_view> keys;
-  keys.reserve(all.size() + 1);
+  keys.reserve(all.size() + more.size());
   for (auto const& s : all) keys.push_back(s.key);
-  keys.push_back(more);
+  keys.insert(keys.end(), more.begin(), more.end());
   return fmt::format("{}", fmt::join(keys, ", "));
 }
 
@@ -130,7 +155,7 @@ bool assign(toml::node const& value, std::vector<std::string> Into::*where, Into
 
 // One key of a table of settings.
 template <class Table, class Into>
-done read_key(std::string const& path, Table const& all, std::string_view more, std::string_view key,
+done read_key(std::string const& path, Table const& all, more_keys more, std::string_view key,
               toml::node const& value, Into& into) {
   auto const found = std::find_if(all.begin(), all.end(), [&](auto const& s) { return s.key == key; });
   auto const line = value.source().begin.line;
@@ -177,19 +202,120 @@ done read_discovery(std::string const& path, toml::node const& value, discovery_
   for (auto const& [key, part] : *all) {
     auto const read = key.str() == source_key
                           ? read_sources(path, part, into)
-                          : read_key(path, discovery_table, source_key, key.str(), part, into);
+                          : read_key(path, discovery_table, {source_key}, key.str(), part, into);
     if (!read) return read;
   }
   return {boost::system::in_place_value};
+}
+
+// A table of a service that has nothing but keys.
+template <class Table, class Into>
+done read_table(std::string const& path, std::string_view name, Table const& keys, toml::node const& value,
+                Into& into) {
+  auto const* const all = value.as_table();
+  if (all == nullptr)
+    return failed(
+        fmt::format("{} line {}: {} is a table, [{}]", path, value.source().begin.line, name, name));
+  for (auto const& [key, part] : *all)
+    if (auto const read = read_key(path, keys, {}, key.str(), part, into); !read) return read;
+  return {boost::system::in_place_value};
+}
+
+base::duration seconds(double value) {
+  return std::chrono::microseconds(static_cast<std::int64_t>(value * 1e6));
+}
+
+constexpr double seconds_max = 86'400;
+constexpr std::int64_t count_max = 1'000'000;
+
+// What the core itself would not see: a number that does not fit, or is none.
+std::optional<std::string>
+out_of_range(std::initializer_list<std::pair<double, std::string_view>> times,
+             std::initializer_list<std::pair<std::int64_t, std::string_view>> counts) {
+  for (auto const& [value, key] : times)
+    if (!(value >= 0) || value > seconds_max)
+      return fmt::format("--{} {} is out of range; 0 to {} s", key, value, seconds_max);
+  for (auto const& [value, key] : counts)
+    if (value < 0 || value > count_max)
+      return fmt::format("--{} {} is out of range; 0 to {}", key, value, count_max);
+  return std::nullopt;
+}
+
+// What the core finds wrong, by the name of the option.
+std::string refusal(std::string_view prefix, base::wrong_option const& w) {
+  auto key = w.key;
+  std::replace(key.begin(), key.end(), '_', '-');
+  return fmt::format("--{}-{}: {}", prefix, key, w.text);
+}
+
+base::result<services::membership_settings, std::string> to_membership(membership_options const& o) {
+  using result = base::result<services::membership_settings, std::string>;
+  auto const refuse = [](std::string why) { return result(boost::system::in_place_error, std::move(why)); };
+  if (auto wrong = out_of_range({{o.interval, "membership-interval"},
+                                 {o.probe_timeout, "membership-probe-timeout"},
+                                 {o.suspicion_min, "membership-suspicion-min"},
+                                 {o.sync_interval, "membership-sync-interval"}},
+                                {{o.indirect_probes, "membership-indirect-probes"},
+                                 {o.suspicion_max_factor, "membership-suspicion-max-factor"}}))
+    return refuse(*wrong);
+  if (o.port < 0 || o.port > 65'535)
+    return refuse(fmt::format("--membership-port {} is no port; 0 to 65535", o.port));
+  if (o.expel != "never" && o.expel != "dead")
+    return refuse(fmt::format("--membership-expel {} is unknown; there are: never, dead", o.expel));
+  services::membership_settings out{
+      .port = static_cast<std::uint16_t>(o.port), .address = o.address, .key_file = o.key_file};
+  out.core.interval = seconds(o.interval);
+  out.core.probe_timeout = seconds(o.probe_timeout);
+  out.core.indirect_probes = static_cast<std::uint32_t>(o.indirect_probes);
+  out.core.suspicion_min = seconds(o.suspicion_min);
+  out.core.suspicion_max_factor = static_cast<std::uint32_t>(o.suspicion_max_factor);
+  out.core.sync_interval = seconds(o.sync_interval);
+  out.core.expel = o.expel == "dead" ? swim::expelling::dead : swim::expelling::never;
+  if (auto const wrong = swim::find_wrong(out.core)) return refuse(refusal("membership", *wrong));
+  return result(boost::system::in_place_value, std::move(out));
+}
+
+base::result<services::election_settings, std::string> to_election(election_options const& o) {
+  using result = base::result<services::election_settings, std::string>;
+  auto const refuse = [](std::string why) { return result(boost::system::in_place_error, std::move(why)); };
+  if (auto wrong =
+          out_of_range({{o.heartbeat, "election-heartbeat"},
+                        {o.timeout_min, "election-timeout-min"},
+                        {o.timeout_max, "election-timeout-max"},
+                        {o.lease, "election-lease"},
+                        {o.name_lease, "election-name-lease"}},
+                       {{o.priority, "election-priority"}, {o.bootstrap_expect, "bootstrap-expect"}}))
+    return refuse(*wrong);
+  services::election_settings out{.core = {}, .state_dir = o.state_dir};
+  auto& core = out.core;
+  core.heartbeat = seconds(o.heartbeat);
+  core.election_min = seconds(o.timeout_min);
+  core.election_max = seconds(o.timeout_max);
+  core.lease = seconds(o.lease);
+  core.name_lease = seconds(o.name_lease);
+  core.priority = static_cast<std::uint32_t>(o.priority);
+  core.bootstrap_expect = static_cast<std::uint32_t>(o.bootstrap_expect);
+  core.observer = o.observer;
+  for (auto const& some : o.voters)
+    for (std::size_t from = 0; from <= some.size();) {
+      auto const to = std::min(some.find(',', from), some.size());
+      auto name = some.substr(from, to - from);
+      from = to + 1;
+      if (!etf::is_atom_text(base::as_bytes(name)) || !etf::is_node_name(name))
+        return refuse(fmt::format("--voters: {} is no node name; a node name is NAME@HOST", name));
+      core.voters.push_back(std::move(name));
+    }
+  if (auto const wrong = raft::find_wrong(core)) return refuse(refusal("election", *wrong));
+  bool const bootstraps = !core.voters.empty() || core.bootstrap_expect > 0;
+  if (bootstraps && o.state_dir.empty() && !o.observer)
+    return refuse("--voters and --bootstrap-expect need --state-dir: a voter keeps its vote in a file there");
+  return result(boost::system::in_place_value, std::move(out));
 }
 
 base::result<services::discovery_settings, std::string> to_discovery(settings const& s) {
   using result = base::result<services::discovery_settings, std::string>;
   auto const refuse = [](std::string why) { return result(boost::system::in_place_error, std::move(why)); };
   auto const& o = s.discovery;
-  auto const seconds = [](double value) {
-    return std::chrono::milliseconds(static_cast<std::int64_t>(value * 1000));
-  };
   for (auto const& [value, key] : {std::pair{o.poll, "discover-poll"},
                                    {o.backoff_min, "discover-backoff-min"},
                                    {o.backoff_max, "discover-backoff-max"},
@@ -302,8 +428,13 @@ done read_config(std::string const& path, settings& into) {
   }
   for (auto const& pair : parsed) {
     std::string_view const key = pair.first.str();
-    auto const read = key == discovery_key ? read_discovery(path, pair.second, into.discovery)
-                                           : read_key(path, table, discovery_key, key, pair.second, into);
+    auto const& value = pair.second;
+    auto const read =
+        key == discovery_key    ? read_discovery(path, value, into.discovery)
+        : key == membership_key ? read_table(path, key, membership_table, value, into.membership)
+        : key == election_key
+            ? read_table(path, key, election_table, value, into.election)
+            : read_key(path, table, {discovery_key, membership_key, election_key}, key, value, into);
     if (!read) return read;
   }
   return {boost::system::in_place_value};
@@ -348,6 +479,10 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
     return wrong("outbox-low-mark, outbox-high-mark and outbox-bytes-max must not decrease");
   auto discover = to_discovery(s);
   if (!discover) return wrong(discover.error());
+  auto membership = to_membership(s.membership);
+  if (!membership) return wrong(membership.error());
+  auto election = to_election(s.election);
+  if (!election) return wrong(election.error());
   auto cookie = io::find_cookie(s.cookie_file);
   if (!cookie) return wrong(cookie.error());
 
@@ -383,6 +518,11 @@ base::result<runtime_options, std::string> to_runtime_options(settings const& s)
   out.limits.processes_max = static_cast<std::size_t>(s.processes_max);
   // Without a source it is begun by the application, over what is set here.
   out.discovery = std::move(*discover);
+  out.start_membership = s.membership.start;
+  out.membership = std::move(*membership);
+  out.start_election =
+      s.election.start || !election->core.voters.empty() || election->core.bootstrap_expect > 0;
+  out.election = std::move(*election);
   return {boost::system::in_place_value, std::move(out)};
 }
 

@@ -35,6 +35,36 @@ struct discovery_options {
   std::string kubernetes_domain;
 };
 
+// In TOML the table [membership]. Times in s.
+struct membership_options {
+  bool start = false;
+  double interval = 1;
+  double probe_timeout = 0; // 0: two fifths of the interval
+  std::int64_t indirect_probes = 3;
+  double suspicion_min = 0; // 0: as the interval and the number of members say
+  std::int64_t suspicion_max_factor = 6;
+  double sync_interval = 30;
+  std::string expel = "never";
+  std::int64_t port = 0; // 0: that of the distribution
+  std::string address;
+  std::string key_file;
+};
+
+// In TOML the table [election]. Times in s.
+struct election_options {
+  bool start = false; // also where voters or bootstrap_expect are given
+  std::string state_dir;
+  std::vector<std::string> voters; // each may be several, with commas between
+  std::int64_t bootstrap_expect = 0;
+  double heartbeat = 0.1;
+  double timeout_min = 0.5;
+  double timeout_max = 1;
+  double lease = 0; // 0: three fifths of timeout_min
+  double name_lease = 2;
+  std::int64_t priority = 1;
+  bool observer = false;
+};
+
 struct settings {
   std::string name;
   std::string sname;
@@ -61,6 +91,8 @@ struct settings {
   std::int64_t processes_max = 262'144;
   std::int64_t busy_wait = 8; // us
   discovery_options discovery;
+  membership_options membership;
+  election_options election;
 };
 
 // Reads the file over `into`; the error is a sentence with the line.

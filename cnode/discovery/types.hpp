@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/time.hpp"
+#include "base/wrong_option.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -121,11 +122,7 @@ struct options {
   friend bool operator==(options const&, options const&) = default;
 };
 
-struct wrong_option {
-  std::string key; // as the field is called
-  std::string text;
-  friend bool operator==(wrong_option const&, wrong_option const&) = default;
-};
+using base::wrong_option;
 std::optional<wrong_option> find_wrong(options const& o); // the first; none: they can be used
 
 // ---- what goes wrong with a source

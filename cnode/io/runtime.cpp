@@ -5,10 +5,13 @@
 #include "etf/reader.hpp"
 #include "io/clock.hpp"
 #include "io/cookie.hpp"
+#include "io/datagrams.hpp"
 #include "io/discovery.hpp"
 #include "io/dns.hpp"
 #include "io/driver.hpp"
 #include "io/epmd.hpp"
+#include "io/state_file.hpp"
+#include "io/watch.hpp"
 #include "services/services.hpp"
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -123,6 +126,11 @@ struct runtime::parts {
   }
   bool check();
   void look_up_for_discovery();
+  void serve_membership();
+  void serve_election();
+  bool start_services();
+  base::result<swim::address, std::string> open_datagrams(services::membership_settings const& s);
+  std::string host() const { return options.name.substr(options.name.find('@') + 1); }
   // What comes neither from a socket of the node nor from its clock.
   template <class Work>
   void enter(Work work) {
@@ -149,6 +157,9 @@ struct runtime::parts {
   io::driver driver;
   std::optional<services::installed> services;
   std::optional<io::lookups> lookups;
+  std::shared_ptr<io::datagram_socket> datagrams;
+  std::optional<io::file_watch> keys_watch;
+  io::state_files state_files{context};
   std::shared_ptr<io::registration> registration;
   io::asio::signal_set signals;
   io::asio::steady_timer leave_timer;
@@ -171,15 +182,22 @@ runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::
                                                             .pg_scopes = parts_->options.pg_scopes,
                                                             .registry = parts_->options.registry}));
   parts_->look_up_for_discovery();
+  parts_->serve_membership();
+  parts_->serve_election();
 }
 
 runtime::~runtime() {
-  if (parts_->services) parts_->services->discoverer.set_outside({}); // its end must not reach what is gone
+  if (!parts_->services) return; // their end must not reach what is gone
+  parts_->services->discoverer.set_outside({});
+  parts_->services->election.stop();
+  parts_->services->membership.stop();
 }
 
 node::core& runtime::node() { return parts_->core; }
 services::groups& runtime::groups() { return parts_->services->groups; }
 services::discoverer& runtime::discovery() { return parts_->services->discoverer; }
+services::membership& runtime::membership() { return parts_->services->membership; }
+services::election& runtime::election() { return parts_->services->election; }
 services::names& runtime::names() {
   base::check(parts_->services->names.has_value(), "runtime: names() needs options.registry");
   return *parts_->services->names;
@@ -193,10 +211,11 @@ run_result runtime::run() {
   if (!p.check()) return p.result;
   p.watch_signals();
   if (p.options.lifeline_stdin && !p.watch_lifeline()) return p.result;
+  if (p.options.accept && !p.listen()) return p.result;
+  if (!p.start_services()) return p.result;
   if (!p.options.accept) {
     p.begin(random_creation());
   } else {
-    if (!p.listen()) return p.result;
     if (p.options.epmd)
       p.start_registration();
     else
@@ -251,6 +270,77 @@ void runtime::parts::look_up_for_discovery() {
              return std::string();
            },
        .boot_id = io::entropy});
+}
+
+void runtime::parts::serve_membership() {
+  auto& m = services->membership;
+  m.set_defaults(options.membership);
+  m.set_outside({.open = [this](services::membership_settings const& s) { return open_datagrams(s); },
+                 .close =
+                     [this] {
+                       if (auto const socket = std::exchange(datagrams, nullptr)) socket->close();
+                       keys_watch.reset();
+                     },
+                 .send =
+                     [this](swim::address const& to, std::string_view bytes) {
+                       if (datagrams) datagrams->send(to, bytes);
+                     },
+                 .read_keys = io::read_keys,
+                 .unix_ms = io::unix_ms,
+                 .boot_id = io::entropy});
+}
+
+base::result<swim::address, std::string>
+runtime::parts::open_datagrams(services::membership_settings const& s) {
+  using opening = base::result<swim::address, std::string>;
+  boost::system::error_code ec;
+  auto const address = listen_address(options, ec);
+  auto const own = io::own_address(s.address, address, host());
+  if (!own) return opening(boost::system::in_place_error, own.error());
+  auto& m = services->membership;
+  auto opened = io::datagram_socket::open(context, {.listen = address, .port = s.port != 0 ? s.port : port},
+                                          [this, &m](std::string_view bytes, swim::address const& from) {
+                                            enter([&] { m.packet(bytes, from); });
+                                          });
+  if (!opened) return opening(boost::system::in_place_error, opened.error());
+  datagrams = std::move(*opened);
+  if (!s.key_file.empty())
+    keys_watch.emplace(context.get_executor(), s.key_file,
+                       [this, &m, path = s.key_file] { enter([&] { m.keys(io::read_keys(path)); }); });
+  return opening(boost::system::in_place_value, io::to_swim(*own, datagrams->port()));
+}
+
+void runtime::parts::serve_election() {
+  auto& e = services->election;
+  auto const path = [this](std::string const& dir) { return io::state_files::path_of(dir, options.name); };
+  e.set_defaults(options.election);
+  e.set_outside({.read = [path](std::string const& dir) { return io::state_files::read(path(dir)); },
+                 .set_aside = [path](std::string const& dir) { io::state_files::set_aside(path(dir)); },
+                 .write =
+                     [this, path](std::string const& dir, std::string bytes,
+                                  std::function<void(std::optional<std::string>)> done) {
+                       state_files.write(path(dir), std::move(bytes),
+                                         [this, done = std::move(done)](std::optional<std::string> problem) {
+                                           enter([&] { done(std::move(problem)); });
+                                         });
+                     },
+                 .entropy = io::entropy});
+}
+
+bool runtime::parts::start_services() {
+  if (options.start_membership)
+    if (auto const wrong = services->membership.start(options.membership)) {
+      bool const socket = wrong->key == "socket";
+      fail(socket ? run_status::address_in_use : run_status::bad_membership,
+           fmt::format("membership{}: {}", socket ? "" : ", " + wrong->key, wrong->text));
+      return false;
+    }
+  if (options.start_election)
+    if (auto const wrong = services->election.start(options.election)) {
+      fail(run_status::bad_election, fmt::format("election, {}: {}", wrong->key, wrong->text));
+      return false;
+    }
+  return true;
 }
 
 bool runtime::parts::listen() {
@@ -360,7 +450,12 @@ void runtime::parts::leave() {
   if (std::exchange(leaving, true)) return;
   if (registration) registration->stop();
   driver.stop();
-  if (started) core.leave(io::now());
+  if (started) {
+    core.wake(io::now());
+    services->election.stop(); // their last words, before their processes end
+    services->membership.stop();
+    core.leave(io::now());
+  }
   driver.settle();
   leave_until = io::now() + leave_time;
   wait_until_closed();

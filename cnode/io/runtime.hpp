@@ -17,7 +17,9 @@
 #include "node/core.hpp"
 #include "node/server.hpp"
 #include "services/discovery.hpp"
+#include "services/election.hpp"
 #include "services/groups.hpp"
+#include "services/membership.hpp"
 #include "services/names.hpp"
 
 #include <cstdint>
@@ -49,6 +51,12 @@ struct runtime_options {
   std::optional<global::options> registry{global::options{}}; // none: it takes no part in `global`
   // Where other nodes are listed; none: it is told by its application, or not at all.
   std::optional<services::discovery_settings> discovery{};
+  // Membership and election: how they run, and whether they do from the start; else when an application says
+  // so.
+  services::membership_settings membership{};
+  bool start_membership = false;
+  services::election_settings election{};
+  bool start_election = false;
   node::node_limits limits{};
 };
 
@@ -62,6 +70,8 @@ enum class run_status : std::uint8_t {
   bad_address,    // options.listen is no address of this machine
   bad_lifeline,   // standard input is a file, or closed
   bad_discovery,  // options.discovery: a value is out of range, or a source none
+  bad_membership, // options.membership: a value is out of range, or a key file cannot be used
+  bad_election,   // options.election: a value is out of range, or the state cannot be read
   failed,         // one of its own services was killed: it left, as an OTP node would
 };
 
@@ -90,6 +100,10 @@ public:
   services::names& names();
   // Who else is there: sources, rounds, links that are made and made again.
   services::discoverer& discovery();
+  // Who is alive, by SWIM.
+  services::membership& membership();
+  // Who leads, by Raft's election; named elections.
+  services::election& election();
   // Starts a process, before run() or from a process or function while it runs. It first runs in run(). The
   // name is registered locally: {name, 'calc@host'} for others. A name that is taken aborts: names are the
   // program's own choice (a process that may lose such a race asks self::register_name). `initial_call` is

@@ -607,6 +607,14 @@ std::uint32_t core::creation_of(std::string_view name) const {
   return connected(name) ? peers_.find(name)->second->creation : 0;
 }
 
+std::vector<std::string> core::busy_peers() const {
+  std::vector<std::string> out;
+  for (auto const& [name, p] : peers_)
+    if (p->where == peer::state::up && p->wire->wire->out().busy()) out.emplace_back(name.text());
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 std::size_t core::outbox_bytes() const {
   std::size_t bytes = 0;
   for (auto const& [id, c] : connections_)

@@ -46,11 +46,21 @@ void core::machine::form() {
     if (form_at_ && now_ >= *form_at_) form_at_ = now_ + random_timeout();
     return;
   }
-  if (!form_at_) { // the smallest name first; the next one, if it does not
-    auto const place =
-        std::find_if(nodes.begin(), nodes.end(), [&](auto const& v) { return v.node == self_.node; }) -
-        nodes.begin();
-    form_at_ = now_ + (place == 0 ? step() : place * options_.election_min + random_timeout());
+  // The smallest name first; the next one, if it does not. Who is not here yet is waited for, a while: a
+  // voter that is not bound from the beginning does not count until it is, and meanwhile fewer may fail.
+  bool const all_here =
+      std::none_of(nodes.begin(), nodes.end(), [](auto const& v) { return v.instance == 0; });
+  auto const place =
+      std::find_if(nodes.begin(), nodes.end(), [&](auto const& v) { return v.node == self_.node; }) -
+      nodes.begin();
+  auto const turn_at = [&] {
+    return now_ + (place == 0 ? step() : place * options_.election_min + random_timeout());
+  };
+  if (!form_at_) {
+    waits_for_all_ = !all_here;
+    form_at_ = turn_at() + (all_here ? base::duration() : 4 * options_.election_max);
+  } else if (all_here && std::exchange(waits_for_all_, false)) {
+    form_at_ = std::min(*form_at_, turn_at());
   }
   if (now_ < *form_at_) return;
   form_at_ = now_ + random_timeout() + options_.election_min;

@@ -329,6 +329,7 @@ private:
   std::vector<std::string> seen_;
   std::optional<proposal> proposal_;
   deadline form_at_;
+  bool waits_for_all_ = false; // some voters are not here yet
   std::uint64_t highest_ballot_ = 0;
 
   std::map<request_id, waiting_request> requests_;

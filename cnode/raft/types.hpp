@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/time.hpp"
+#include "base/wrong_option.hpp"
 
 #include <chrono>
 #include <compare>
@@ -94,10 +95,7 @@ struct limits { // each is tested
   std::uint64_t term_max = (std::uint64_t{1} << 39U) - 1;
 };
 
-struct wrong_option { // a key as it is called on the door and on the command line, and a sentence
-  std::string key;
-  std::string text;
-};
+using base::wrong_option;
 std::optional<wrong_option> find_wrong(options const& o);
 
 // The token of a leadership: its term, and the version of the configuration it began with. Below 2^59.

@@ -12,6 +12,7 @@
 //
 // A disconnect is told to the peer's name server first, as `global` does where it parts two nodes: neither of
 // them reports a lost connection then, for which all others would drop both (global.erl, remove_connection).
+#include "services/answers.hpp"
 #include "services/parts.hpp"
 
 namespace remora::services {
@@ -23,8 +24,6 @@ using etf::tup;
 namespace {
 
 constexpr int protocol = 1; // of the door's requests; more with every change that a shim must know of
-
-etf::term error(std::string_view why) { return make(tup(am("error"), am(why))); }
 
 etf::term atoms(std::vector<std::string> const& names) {
   etf::builder b;

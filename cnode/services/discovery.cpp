@@ -3,11 +3,11 @@
 #include "base/check.hpp"
 #include "etf/reader.hpp"
 #include "services/discovery_terms.hpp"
+#include "services/host.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <set>
 #include <utility>
@@ -18,10 +18,6 @@ using discovery::side;
 using etf::am;
 using etf::make;
 using etf::tup;
-
-namespace {
-constexpr std::string_view wake_message = "remora_discovery_wake"; // to itself
-}
 
 // One core and what belongs to it.
 struct discoverer::run {
@@ -38,7 +34,7 @@ struct discoverer::run {
   bool stopped = false;
 };
 
-struct discoverer::shared : std::enable_shared_from_this<shared> {
+struct discoverer::shared : host {
   struct question {
     std::weak_ptr<run> of;
     discovery::question_id id; // the core's
@@ -49,19 +45,12 @@ struct discoverer::shared : std::enable_shared_from_this<shared> {
     etf::reference ref; // of our monitor, and what it knows us by
     discovery_settings settings;
   };
-  struct later {
-    std::weak_ptr<run> to; // nobody: all
-    bool all = false;
-    discovery::event what;
-  };
 
-  explicit shared(node::core& a_node) : node(a_node) {}
+  explicit shared(node::core& a_node) : host(a_node, {}, "remora_discovery:init/1"), node(a_node) {}
 
   node::core& node;
   std::optional<services::names> names{};
   discovery_outside outside{};
-  std::optional<node::self> self{};
-  bool spawned = false;
   std::shared_ptr<run> main{};
   std::vector<std::shared_ptr<run>> once{};
   std::optional<discovery_settings> own{};
@@ -72,8 +61,6 @@ struct discoverer::shared : std::enable_shared_from_this<shared> {
   std::map<discovery::question_id, question> questions{}; // by our id
   discovery::question_id last_question = 0;
   discovery::request_id last_request = 0;
-  std::deque<later> queue{}; // what came in the middle of something else
-  bool woken = false;
   std::function<void(discovery::news const&)> observer{};
   std::map<std::string, discovery::cause> told_sources{}; // failures that are in the log
   struct told_link {
@@ -83,13 +70,13 @@ struct discoverer::shared : std::enable_shared_from_this<shared> {
   std::map<std::pair<side, std::string>, told_link> told_links{};
 
   // The process.
-  void need_process();
-  node::task<> serve(node::self me);
-  void hear(etf::term const& message);
+  void begin_process();
+  void began() override;
+  void hear(etf::term const& message) override;
+  std::optional<base::time_point> next_deadline() const override;
+  void tick() override;
+  void ended() override;
   void front_ended();
-  void wake();
-  void drain();
-  std::optional<base::time_point> next_deadline() const;
 
   // The cores.
   std::vector<std::shared_ptr<run>> all() const;
@@ -122,43 +109,29 @@ struct discoverer::shared : std::enable_shared_from_this<shared> {
 
 // ---- the process
 
-void discoverer::shared::need_process() {
-  if (std::exchange(spawned, true)) return;
-  node.observe_peers([all = weak_from_this()](node::effect const& e) {
-    if (auto const us = all.lock()) us->on_peer(e);
+void discoverer::shared::begin_process() {
+  if (has_process()) return;
+  node.observe_peers([all = weak_from_this(), this](node::effect const& e) {
+    if (auto const us = all.lock()) on_peer(e);
   });
-  auto const pid = node.spawn([all = shared_from_this()](node::self me) { return all->serve(me); }, {},
-                              "remora_discovery:init/1");
-  node.set_vital(pid);
-  self.emplace(node, *node.find_process(pid));
+  need_process();
 }
 
-node::task<> discoverer::shared::serve(node::self me) {
-  self.emplace(me);
-  // Whatever ends it: nobody dials or asks any more.
-  struct guard {
-    explicit guard(std::shared_ptr<shared> a) : all(std::move(a)) {}
-    guard(guard const&) = delete;
-    guard& operator=(guard const&) = delete;
-    ~guard() {
-      for (auto const& r : all->all()) all->end(r);
-      all->main.reset();
-      all->once.clear();
-      all->self.reset();
-    }
-    std::shared_ptr<shared> all;
-  };
-  [[maybe_unused]] guard const ends(shared_from_this());
+void discoverer::shared::began() {
   if (lists_by_itself() && !main) (void)set(*own); // given before the node ran
-  drain();
-  while (true) {
-    auto const message = co_await me.receive_until(next_deadline());
-    if (message) hear(*message);
-    drain();
-    auto const now = me.node().now();
-    for (auto const& r : all())
-      if (auto const when = r->core.next_deadline(); when && *when <= now) handle(r, discovery::tick{wall()});
-  }
+}
+
+void discoverer::shared::tick() {
+  auto const now = node.now();
+  for (auto const& r : all())
+    if (auto const when = r->core.next_deadline(); when && *when <= now) handle(r, discovery::tick{wall()});
+}
+
+// Nobody dials or asks any more.
+void discoverer::shared::ended() {
+  for (auto const& r : all()) end(r);
+  main.reset();
+  once.clear();
 }
 
 void discoverer::shared::hear(etf::term const& message) {
@@ -178,22 +151,6 @@ void discoverer::shared::front_ended() {
                              q.id, discovery::failed{discovery::cause::by_app, "the application has ended"}});
   handle_all(discovery::app_gone{});
   if (main && !main->stopped) (void)set(own ? *own : discovery_settings{});
-}
-
-void discoverer::shared::wake() {
-  if (self && !std::exchange(woken, true)) self->send(self->pid(), make(am(wake_message)), false);
-}
-
-void discoverer::shared::drain() {
-  woken = false;
-  while (!queue.empty()) {
-    auto const next = std::move(queue.front());
-    queue.pop_front();
-    if (next.all)
-      handle_all(next.what);
-    else if (auto const r = next.to.lock())
-      handle(r, next.what);
-  }
 }
 
 std::optional<base::time_point> discoverer::shared::next_deadline() const {
@@ -256,7 +213,7 @@ std::optional<discoverer::wrong> discoverer::shared::set(discovery_settings s) {
 void discoverer::shared::handle(std::shared_ptr<run> const& r, discovery::event const& e) {
   r->core.handle(e, node.now(), r->out);
   carry_out(r);
-  if (self) self->wait_until(next_deadline());
+  rearm();
 }
 
 void discoverer::shared::handle_all(discovery::event const& e) {
@@ -264,13 +221,13 @@ void discoverer::shared::handle_all(discovery::event const& e) {
 }
 
 void discoverer::shared::handle_later(std::weak_ptr<run> to, discovery::event e) {
-  queue.push_back({.to = std::move(to), .all = false, .what = std::move(e)});
-  wake();
+  later([this, to = std::move(to), e = std::move(e)] {
+    if (auto const r = to.lock()) handle(r, e);
+  });
 }
 
 void discoverer::shared::handle_all_later(discovery::event e) {
-  queue.push_back({.to = {}, .all = true, .what = std::move(e)});
-  wake();
+  later([this, e = std::move(e)] { handle_all(e); });
 }
 
 // Nothing of it is wanted any more.
@@ -343,13 +300,12 @@ void discoverer::shared::perform(std::shared_ptr<run> const& r, discovery::conne
 void discoverer::shared::dial(std::shared_ptr<run> const& r, std::string const& peer) {
   bool const name = etf::is_atom_text(base::as_bytes(peer)) && etf::is_node_name(peer);
   bool const room = node.process_count() < node.options().limits.processes_max;
-  if (!self || !name || !room)
+  if (!running() || !name || !room)
     return handle_later(r,
                         discovery::link_failed{side::companion, peer, !name ? "bad_name" : "system_limit"});
-  self->spawn([all = shared_from_this(), r, peer](node::self me) -> node::task<> {
+  self().spawn([all = shared_from_this(), this, r, peer](node::self me) -> node::task<> {
     auto const reached = co_await me.reach(etf::atom(peer));
-    if (!reached && !r->stopped)
-      all->handle(r, discovery::link_failed{side::companion, peer, reached.error()});
+    if (!reached && !r->stopped) handle(r, discovery::link_failed{side::companion, peer, reached.error()});
   });
 }
 
@@ -387,8 +343,7 @@ void discoverer::shared::perform(std::shared_ptr<run> const& r, discovery::tell 
 }
 
 void discoverer::shared::tell_front(etf::term const& news) const {
-  auto me = *self;
-  me.send(front->pid, make(tup(am("remora_discovery"), front->ref, news)), false);
+  self().send(front->pid, make(tup(am("remora_discovery"), front->ref, news)), false);
 }
 
 // What is wrong stays in the log once, until it is another thing or was right between.
@@ -428,8 +383,8 @@ std::optional<discoverer::wrong> discoverer::begin(discovery_settings s) {
   if (auto found = all_->check(checked)) return found;
   all_->own = std::move(checked);
   if (!all_->lists_by_itself() && !all_->main) return std::nullopt;
-  bool const runs = all_->spawned;
-  all_->need_process();
+  bool const runs = all_->has_process();
+  all_->begin_process();
   if (!runs && all_->node.creation() == 0) return std::nullopt; // the process starts it once the node runs
   return all_->set(*all_->own);
 }
@@ -439,15 +394,15 @@ base::result<etf::reference, discoverer::wrong> discoverer::configure(etf::pid c
   auto& a = *all_;
   auto checked = s;
   if (auto found = a.check(checked)) return std::move(*found);
-  a.need_process();
+  a.begin_process();
   if (a.front && a.front->pid != who) {
-    a.self->demonitor(a.front->ref);
+    a.self().demonitor(a.front->ref);
     a.front.reset();
     a.app_links.clear();
     a.handle_all(discovery::app_gone{});
   }
   bool const fresh = !a.front;
-  if (fresh) a.front = shared::front_process{.pid = who, .ref = a.self->monitor(who), .settings = checked};
+  if (fresh) a.front = shared::front_process{.pid = who, .ref = a.self().monitor(who), .settings = checked};
   a.front->settings = checked;
   auto const ref = a.front->ref;
   if (fresh) a.handle_all(discovery::app_here{std::string(who.node.text())});
@@ -484,7 +439,7 @@ base::result<std::function<void()>, discoverer::wrong> discoverer::run_once(disc
     told(busy);
     return result(boost::system::in_place_value, [] {});
   }
-  all_->need_process();
+  all_->begin_process();
   auto const r = all_->start(std::move(s), true);
   auto const id = ++all_->last_request;
   r->requests.emplace(id, std::move(told));

@@ -38,6 +38,7 @@
 //   {list, Id}           {listed, Id, {ok, [Node]} | {error, Text}}
 //   Reports {up, Node} and {down, Node, Reason} are wanted of every visible node of the application, also of
 //   those that are there at the beginning.
+#include "services/answers.hpp"
 #include "services/discovery_terms.hpp"
 #include "services/parts.hpp"
 
@@ -52,8 +53,6 @@ using etf::tup;
 namespace {
 
 constexpr std::size_t reason_bytes_max = 1'024;
-
-etf::term error(std::string_view why) { return make(tup(am("error"), am(why))); }
 
 std::string text_of(etf::view v) {
   if (auto const atom = v.atom_text()) return std::string(*atom);

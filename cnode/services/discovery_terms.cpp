@@ -1,5 +1,8 @@
 #include "services/discovery_terms.hpp"
 
+#include "services/answers.hpp"
+#include "services/option_terms.hpp"
+
 #include "base/overload.hpp"
 #include "etf/builder.hpp"
 #include "etf/print.hpp"
@@ -26,86 +29,9 @@ using etf::tup;
 
 namespace {
 
-constexpr std::size_t text_bytes_max = 4'096;
-constexpr std::int64_t ms_max = std::int64_t{30} * 24 * 3'600 * 1'000;
-
 constexpr std::string_view source_forms =
     "local_epmd, {nodes, [Node]}, {epmd, [Host]}, {dns, Basename, Host}, {dns_srv, Basename, Service}, "
     "{kubernetes, Map}, {kubernetes_dns, Map}, {multicast, Map}, {hosts_file, Path}, {file, Path}, custom";
-
-using problem = std::optional<std::string>; // what is expected instead
-
-// Chardata or an atom.
-std::optional<std::string> read_text(etf::view v) {
-  if (auto const atom = v.atom_text()) return std::string(*atom);
-  return v.text(text_bytes_max);
-}
-
-std::optional<std::vector<std::string>> read_texts(etf::view v, std::size_t max) {
-  auto list = v.list();
-  if (!list || list->left() > max) return std::nullopt;
-  std::vector<std::string> out;
-  while (auto const item = list->next()) {
-    auto one = read_text(*item);
-    if (!one) return std::nullopt;
-    out.push_back(std::move(*one));
-  }
-  return list->tail().what() == etf::kind::nil ? std::optional(std::move(out)) : std::nullopt;
-}
-
-// The fields of a map by their names.
-struct field {
-  std::string_view key;
-  std::function<bool(etf::view)> take;
-};
-
-problem read_fields(etf::view v, std::vector<field> const& fields) {
-  auto const names = [&] {
-    std::vector<std::string_view> keys;
-    keys.reserve(fields.size());
-    for (auto const& f : fields) keys.push_back(f.key);
-    return fmt::format("{}", fmt::join(keys, ", "));
-  };
-  auto map = v.map();
-  if (!map) return fmt::format("a map is expected, with {}", names());
-  while (auto const entry = map->next()) {
-    auto const key = entry->key.atom_text();
-    auto const found =
-        std::find_if(fields.begin(), fields.end(), [&](auto const& f) { return key && f.key == *key; });
-    if (found == fields.end())
-      return fmt::format("there is no {}; there are: {}", etf::print(entry->key, {.bytes_max = 200}),
-                         names());
-    if (!found->take(entry->value)) return fmt::format("{} is of the wrong kind", found->key);
-  }
-  return std::nullopt;
-}
-
-field text_field(std::string_view key, std::string& into) {
-  return {key, [&into](etf::view v) {
-            auto text = read_text(v);
-            if (text) into = std::move(*text);
-            return text.has_value();
-          }};
-}
-
-template <class Int>
-field integer_field(std::string_view key, Int& into) {
-  return {key, [&into](etf::view v) {
-            auto const n = v.unsigned_integer();
-            bool const fits = n && *n <= std::numeric_limits<Int>::max();
-            if (fits) into = static_cast<Int>(*n);
-            return fits;
-          }};
-}
-
-field ms_field(std::string_view key, base::duration& into) {
-  return {key, [&into](etf::view v) {
-            auto const n = v.integer();
-            bool const fits = n && *n >= 0 && *n <= ms_max;
-            if (fits) into = std::chrono::milliseconds(*n);
-            return fits;
-          }};
-}
 
 problem read_kubernetes(etf::view v, std::vector<discovery::source>& into) {
   discovery::kubernetes k;
@@ -115,32 +41,32 @@ problem read_kubernetes(etf::view v, std::vector<discovery::source>& into) {
       if (value.is_atom(discovery::name_of(a))) return k.how = a, true;
     return false;
   };
-  auto wrong = read_fields(v, {text_field("basename", k.basename),
-                               text_field("namespace", k.ns),
-                               text_field("selector", k.selector),
-                               text_field("service", k.service),
-                               {"addressing", how},
-                               text_field("domain", k.domain),
-                               text_field("server", k.server),
-                               text_field("token_file", k.token_file),
-                               text_field("ca_file", k.ca_file)});
+  auto wrong = read_fields(v, {text_option("basename", k.basename),
+                               text_option("namespace", k.ns),
+                               text_option("selector", k.selector),
+                               text_option("service", k.service),
+                               {"addressing", "ip, pod or hostname is expected", how},
+                               text_option("domain", k.domain),
+                               text_option("server", k.server),
+                               text_option("token_file", k.token_file),
+                               text_option("ca_file", k.ca_file)});
   if (!wrong) into.emplace_back(std::move(k));
   return wrong;
 }
 
 problem read_kubernetes_dns(etf::view v, std::vector<discovery::source>& into) {
   discovery::kubernetes_dns k;
-  auto wrong = read_fields(v, {text_field("basename", k.basename), text_field("namespace", k.ns),
-                               text_field("service", k.service), text_field("domain", k.domain)});
+  auto wrong = read_fields(v, {text_option("basename", k.basename), text_option("namespace", k.ns),
+                               text_option("service", k.service), text_option("domain", k.domain)});
   if (!wrong) into.emplace_back(std::move(k));
   return wrong;
 }
 
 problem read_multicast(etf::view v, std::vector<discovery::source>& into) {
   discovery::multicast m;
-  auto wrong = read_fields(v, {text_field("group", m.group), integer_field("port", m.port),
-                               text_field("secret", m.secret), text_field("interface", m.interface),
-                               integer_field("ttl", m.ttl)});
+  auto wrong = read_fields(v, {text_option("group", m.group), count_option("port", m.port),
+                               text_option("secret", m.secret), text_option("interface", m.interface),
+                               count_option("ttl", m.ttl)});
   if (!wrong) into.emplace_back(std::move(m));
   return wrong;
 }
@@ -213,54 +139,23 @@ bool read_side(etf::view v, discovery::side& into) {
   return false;
 }
 
-bool read_jitter(etf::view v, double& into) {
-  auto const whole = v.integer();
-  auto const f = whole ? std::optional(static_cast<double>(*whole)) : v.floating();
-  if (f) into = *f;
-  return f.has_value();
-}
-
-bool read_flag(etf::view v, bool& into) {
-  auto const b = v.boolean();
-  if (b) into = *b;
-  return b.has_value();
-}
-
-struct option {
-  std::string_view key;
-  std::string_view expected;
-  std::function<bool(etf::view)> take;
-};
-
 std::vector<option> options_of(discovery_settings& s) {
   auto& o = s.core;
-  auto const ms = [](std::string_view key, base::duration& into) {
-    return option{key, "milliseconds are expected, up to 30 days", ms_field(key, into).take};
-  };
-  auto const count = [](std::string_view key, auto& into) {
-    return option{key, "a number is expected", integer_field(key, into).take};
-  };
-  return {ms("poll_interval", o.poll_interval),
-          {"poll_jitter", "a number from 0 to 1 is expected",
-           [&o](etf::view v) { return read_jitter(v, o.poll_jitter); }},
-          count("grace", o.grace),
-          {"keep_missing_nodes", "true or false is expected",
-           [&o](etf::view v) { return read_flag(v, o.keep_missing_nodes); }},
+  return {ms_option("poll_interval", o.poll_interval),
+          fraction_option("poll_jitter", o.poll_jitter),
+          count_option("grace", o.grace),
+          flag_option("keep_missing_nodes", o.keep_missing_nodes),
           {"side", "app, companion or both is expected", [&o](etf::view v) { return read_side(v, o.who); }},
-          count("dial_limit", o.dial_limit),
-          ms("dial_timeout", o.dial_timeout),
-          ms("backoff_min", o.backoff_min),
-          ms("backoff_max", o.backoff_max),
-          ms("ask_timeout", o.ask_timeout),
+          count_option("dial_limit", o.dial_limit),
+          ms_option("dial_timeout", o.dial_timeout),
+          ms_option("backoff_min", o.backoff_min),
+          ms_option("backoff_max", o.backoff_max),
+          ms_option("ask_timeout", o.ask_timeout),
           {"dns_servers", "a list is expected, of <<\"IP[:PORT]\">>", [&s](etf::view v) {
              auto texts = read_texts(v, 16);
              if (texts) s.dns_servers = std::move(*texts);
              return texts.has_value();
            }}};
-}
-
-base::result<discovery_settings, wrong_option> refused(std::string key, std::string text) {
-  return {boost::system::in_place_error, wrong_option{.key = std::move(key), .text = std::move(text)}};
 }
 
 // The core's names of what is called otherwise here.
@@ -271,26 +166,9 @@ std::string_view door_key(std::string_view key) { return key == "who" ? "side" :
 base::result<discovery_settings, wrong_option> read_settings(etf::view given,
                                                              discovery_settings const& base) {
   auto out = base;
-  auto const options = options_of(out);
-  auto map = given.map();
-  if (!map) return refused("options", "a map is expected");
-  while (auto const entry = map->next()) {
-    auto const key = entry->key.atom_text();
-    if (key && *key == "sources") {
-      if (auto wrong = read_sources(entry->value, out.core.sources))
-        return refused("sources", std::move(*wrong));
-      continue;
-    }
-    auto const found =
-        std::find_if(options.begin(), options.end(), [&](auto const& o) { return key && o.key == *key; });
-    if (found == options.end()) {
-      std::vector<std::string_view> keys{"sources"};
-      for (auto const& o : options) keys.push_back(o.key);
-      auto const text = key ? std::string(*key) : etf::print(entry->key, {.bytes_max = 200});
-      return refused(text, fmt::format("there is no option {}; there are: {}", text, fmt::join(keys, ", ")));
-    }
-    if (!found->take(entry->value)) return refused(std::string(*key), std::string(found->expected));
-  }
+  auto options = options_of(out);
+  options.push_back({"sources", [&out](etf::view v) { return read_sources(v, out.core.sources); }});
+  if (auto wrong = read_options(given, options)) return {boost::system::in_place_error, std::move(*wrong)};
   return {boost::system::in_place_value, std::move(out)};
 }
 
@@ -364,14 +242,7 @@ void put_link(builder& b, std::optional<discovery::link_status> const& l, base::
 
 } // namespace
 
-etf::term wrong_term(wrong_option const& w) {
-  auto const key = door_key(w.key);
-  builder b;
-  b.tuple(2).atom("error").tuple(3).atom("option");
-  put_node(b, key); // an atom, where it can be one
-  b.binary(w.text);
-  return b.take();
-}
+etf::term wrong_term(wrong_option const& w) { return option_error({std::string(door_key(w.key)), w.text}); }
 
 etf::term to_term(discovery::result const& r) {
   using what = discovery::result::what;

@@ -1,5 +1,6 @@
 // The door: one table of requests, and what stands around a request: write, batch, the stream.
 #include "services/door.hpp"
+#include "services/answers.hpp"
 
 #include "base/check.hpp"
 
@@ -15,8 +16,6 @@ using etf::make;
 using etf::tup;
 
 namespace {
-
-etf::term error(std::string_view why) { return make(tup(am("error"), am(why))); }
 
 struct key {
   std::string tag;

@@ -12,6 +12,7 @@
 //
 // All but start_scope answer {error, {no_scope, Scope}} where it does not run, and {error, badarg} to terms
 // of another kind.
+#include "services/answers.hpp"
 #include "services/groups.hpp"
 
 namespace remora::services {
@@ -23,8 +24,6 @@ using etf::make;
 using etf::tup;
 using answer = node::server::answer;
 using outcome = groups::outcome;
-
-etf::term error(std::string_view why) { return make(tup(am("error"), am(why))); }
 
 etf::term told(outcome o, etf::view scope) {
   switch (o) {

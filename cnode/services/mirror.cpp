@@ -41,6 +41,10 @@ void mirror_changes::node_down(std::string_view node, std::string_view reason) {
   add([&](etf::builder& b) { b.tuple(3).atom("down").atom(node).atom(reason); });
 }
 
+void mirror_changes::changed(etf::view change) {
+  add([&](etf::builder& b) { b.copy(change); });
+}
+
 void mirror_changes::members(std::string_view what, std::string_view scope, etf::view group,
                              std::span<etf::pid const> pids) {
   while (!pids.empty()) {

@@ -7,6 +7,7 @@
 //   {join, Scope, Group, [Pid]}  {leave, Scope, Group, [Pid]}     one entry for each membership
 //   {scope, Scope}  {unscope, Scope}                              with an unscope goes all that was in it
 //   {up, Node, visible | hidden}  {down, Node, Reason}            Reason is one word, an atom
+//   and what membership_door.cpp and election_door.cpp say of members and leaders
 //   synced                                                        the end of what there was at the beginning
 //
 // One counter of versions for the whole node: each change makes it one more. From is the version at which the
@@ -56,6 +57,7 @@ public:
   void scope_stopped(std::string_view scope);
   void node_up(std::string_view node, bool hidden);
   void node_down(std::string_view node, std::string_view reason);
+  void changed(etf::view change); // of a service that has shapes of its own (membership_door, election_door)
 
 protected:
   explicit mirror_changes(mirror_limits const& limits) : limits_(limits) {}

@@ -17,6 +17,9 @@ void install_mirror(node::core& node, door& requests, groups g, std::optional<na
 void install_rpc(door& requests);
 void install_log(door& requests);
 void install_discovery(node::core& node, door& requests, discoverer const& d);
+void install_application(door& requests, application const& a);
+void install_membership(door& requests, membership const& m);
+void install_election(door& requests, election const& e);
 void install_cluster(node::core& node, door& requests, about const& program, groups const& g,
                      std::optional<names> const& n);
 

@@ -20,6 +20,7 @@
 //
 // A caller that has set no monitor on the door is not watched where the timeout is short: its call ends with
 // that.
+#include "services/answers.hpp"
 #include "services/parts.hpp"
 #include "services/rpc_outcome.hpp"
 
@@ -41,8 +42,6 @@ constexpr std::size_t correlation_bytes_max = 256;
 constexpr std::int64_t timeout_max = 0xFFFFFFFF;        // ms, as OTP's timers
 constexpr auto unwatched_max = std::chrono::minutes(1); // with its timeout a call ends anyway
 constexpr std::size_t arguments_max = 255;              // of any function
-
-etf::term error(std::string_view why) { return make(tup(am("error"), am(why))); }
 
 struct asked {
   rpc_target target;

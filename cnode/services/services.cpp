@@ -4,6 +4,52 @@
 
 namespace remora::services {
 
+namespace {
+
+// Remora nodes that are alive, as far as this one can see.
+std::vector<std::string> alive_nodes(node::core const& node, membership const& m) {
+  if (!m.started()) {
+    auto out = node.peers(true, false);
+    out.emplace_back(node.name().text());
+    return out;
+  }
+  std::vector<std::string> out;
+  for (auto const& one : m.members())
+    if (one.kind == swim::kind::remora && one.status == swim::status::alive) out.push_back(one.node);
+  return out;
+}
+
+// Who hears of whom: the VM is a member and may hang, a member's death starts an election, and the first
+// members are the first voters.
+void connect(node::core& node, installed& all) {
+  all.application.observe(
+      [m = all.membership, e = all.election](application::change what, std::string const& vm) mutable {
+        switch (what) {
+        case application::change::here: return m.app_here(vm);
+        case application::change::gone: m.app_gone(); return e.app_heard(vm);
+        case application::change::silent: return e.app_silent(vm);
+        case application::change::heard_again: return e.app_heard(vm);
+        }
+      });
+  auto look = [&node, m = all.membership, e = all.election]() mutable {
+    if (e.started() && e.status().role == raft::role::unconfigured) e.seen(alive_nodes(node, m));
+  };
+  all.membership.observe([look, e = all.election](swim::news const& n) mutable {
+    auto const* const c = std::get_if<swim::member_changed>(&n);
+    if (c == nullptr || c->member.kind != swim::kind::remora) return;
+    if (c->what == swim::change::died) e.suspected_dead(c->member.node);
+    look();
+  });
+  all.election.observe_running([look, a = all.application, e = all.election](bool on) mutable {
+    if (!on) return;
+    a.set_silence_max(e.name_lease());
+    look();
+  });
+  node.observe_peers([look](node::effect const&) mutable { look(); });
+}
+
+} // namespace
+
 installed install(node::core& node, about const& program) {
   node.set_default_leader(install_user(node));
   install_logger_proxy(node);
@@ -13,19 +59,27 @@ installed install(node::core& node, about const& program) {
   installed out{.door = services::door(node),
                 .groups = services::groups(node),
                 .names = {},
-                .discoverer = services::discoverer(node)};
+                .discoverer = services::discoverer(node),
+                .application = services::application(node),
+                .membership = services::membership(node),
+                .election = services::election(node)};
   for (auto const& scope : program.pg_scopes) out.groups.start_scope(scope);
   install_groups(node, out.door, out.groups);
   if (program.registry) {
     out.names.emplace(node, *program.registry);
     install_names(node, out.door, *out.names);
     out.discoverer.set_names(*out.names);
+    out.membership.set_names(*out.names);
   }
   install_functions(node, program, out.discoverer);
   install_mirror(node, out.door, out.groups, out.names);
   install_rpc(out.door);
   install_log(out.door);
   install_discovery(node, out.door, out.discoverer);
+  install_application(out.door, out.application);
+  install_membership(out.door, out.membership);
+  install_election(out.door, out.election);
+  connect(node, out);
   install_cluster(node, out.door, program, out.groups, out.names);
   // A scope of groups is started again by itself (services/groups.hpp).
   for (auto const& pid : node.processes()) node.set_vital(pid);

@@ -2,9 +2,12 @@
 // logger_proxy, and the functions that may be called here (erlang:*, net_adm:*, remora:*).
 #pragma once
 
+#include "services/application.hpp"
 #include "services/discovery.hpp"
 #include "services/door.hpp"
+#include "services/election.hpp"
 #include "services/groups.hpp"
+#include "services/membership.hpp"
 #include "services/names.hpp"
 
 #include "node/core.hpp"
@@ -34,6 +37,9 @@ struct installed {
   services::groups groups;
   std::optional<services::names> names; // as `registry`
   services::discoverer discoverer;      // rests until it is told where nodes are listed
+  services::application application;    // the VM beside us
+  services::membership membership;      // rests until it is started
+  services::election election;          // likewise
 };
 installed install(node::core& node, about const& program);
 

@@ -50,6 +50,11 @@ public:
   std::string leader() const;
   swim::metrics const& metrics() const;
   self_health health() const;
+  std::uint64_t view() const; // a digest of who is there, as far as it knows: who has the same knows the same
+
+  // For simulators of thousands, after start: takes over what another core of the same directory knows of
+  // others, as a push-pull would, without a word about it.
+  void know_the_same_as(core const& other);
 
 private:
   class machine;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/time.hpp"
+#include "base/wrong_option.hpp"
 
 #include <array>
 #include <chrono>
@@ -79,10 +80,7 @@ struct limits {                         // each is tested
   std::size_t relays_max = 1'024;            // probes on behalf of others, under way
 };
 
-struct wrong_option { // a key as it is called on the door and on the command line, and a sentence
-  std::string key;
-  std::string text;
-};
+using base::wrong_option;
 std::optional<wrong_option> find_wrong(options const& o);
 
 // ---- events

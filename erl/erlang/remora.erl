@@ -1,7 +1,7 @@
 %%% @doc The companion of this VM, for Erlang. The few functions that nearly all need; each module has the rest:
 %%% {@link remora_registry}, {@link remora_groups}, {@link remora_rpc}, {@link remora_messaging},
 %%% {@link remora_monitor}, {@link remora_cluster}, {@link remora_events}, {@link remora_settings}, {@link remora_log},
-%%% {@link remora_discovery}, {@link remora_error}. Options: {@link remora_options}.
+%%% {@link remora_discovery}, {@link remora_membership}, {@link remora_election}, {@link remora_health}, {@link remora_error}. Options: {@link remora_options}.
 %%%
 %%% ```
 %%% {ok, _} = remora:start_link(),

@@ -43,9 +43,11 @@ import gleam/result
 import gleam/string
 import remora/binary.{type Binary}
 import remora/cluster.{type ConnectError, type DisconnectError}
+import remora/election
 import remora/internal/subscription
 import remora/internal/text
 import remora/log
+import remora/membership
 import remora/strategy.{type DiscoveryError, type Strategy}
 
 /// How to start remora, and how it finds the other nodes.
@@ -65,6 +67,8 @@ pub opaque type Builder {
     max_new_atoms: Option(Int),
     start_timeout: Int,
     call_timeout: Int,
+    membership: Option(membership.Options),
+    election: Option(election.Options),
   )
 }
 
@@ -177,6 +181,10 @@ pub type StartError {
   ScopeNotAllowed(scope: String)
   /// This option of discovery is not right: what it is and what it should be.
   InvalidDiscovery(option: String, text: String)
+  /// This option of membership is not right: what it is and what it should be.
+  InvalidMembership(option: String, text: String)
+  /// This option of the election is not right: what it is and what it should be.
+  InvalidElection(option: String, text: String)
   /// Something else: as it was said.
   StartFailed(text: String)
 }
@@ -551,6 +559,8 @@ fn new(sources: Option(List(Source))) -> Builder {
     max_new_atoms: None,
     start_timeout: 10_000,
     call_timeout: 5000,
+    membership: None,
+    election: None,
   )
 }
 
@@ -958,6 +968,43 @@ pub fn with_start_timeout(builder: Builder, milliseconds: Int) -> Builder {
   Builder(..builder, start_timeout: milliseconds)
 }
 
+/// Takes part in membership from the first moment; see `remora/membership`.
+///
+/// ```gleam
+/// import remora
+/// import remora/membership
+///
+/// let _builder =
+///   remora.none()
+///   |> remora.with_membership(
+///     membership.default_options() |> membership.with_interval(200),
+///   )
+/// ```
+pub fn with_membership(
+  builder: Builder,
+  options: membership.Options,
+) -> Builder {
+  Builder(..builder, membership: Some(options))
+}
+
+/// Takes part in elections from the first moment; see `remora/election`.
+///
+/// ```gleam
+/// import remora
+/// import remora/election
+///
+/// let _builder =
+///   remora.none()
+///   |> remora.with_election(
+///     election.default_options()
+///     |> election.with_voters(["a_remora@h1", "b_remora@h2", "c_remora@h3"])
+///     |> election.with_state_dir("/var/lib/app"),
+///   )
+/// ```
+pub fn with_election(builder: Builder, options: election.Options) -> Builder {
+  Builder(..builder, election: Some(options))
+}
+
 /// How long functions without a `within` wait for the companion, in
 /// milliseconds; 5000 unless it is said.
 ///
@@ -1223,6 +1270,10 @@ pub fn describe_start_error(error: StartError) -> String {
     Unreachable(node) -> node <> " runs, and cannot be reached from this VM"
     ScopeNotAllowed(scope) -> text.no_such_atom(scope)
     InvalidDiscovery(name, words) -> wrong_option(name, words)
+    InvalidMembership(name, words) ->
+      membership.describe_start_error(membership.InvalidOption(name, words))
+    InvalidElection(name, words) ->
+      election.describe_start_error(election.InvalidOption(name, words))
     StartFailed(words) -> "remora did not start: " <> words
   }
 }
@@ -1305,6 +1356,8 @@ type Options {
     start_timeout: Int,
     call_timeout: Int,
     discovery: Option(#(List(Source), List(Setting))),
+    membership: Option(membership.Options),
+    election: Option(election.Options),
   )
 }
 
@@ -1323,6 +1376,8 @@ fn options(builder: Builder) -> Options {
     discovery: option.map(builder.sources, fn(sources) {
       #(sources, builder.discovery)
     }),
+    membership: builder.membership,
+    election: builder.election,
   )
 }
 

@@ -21,6 +21,8 @@
 -export([join/3, leave/3, get_members/2, get_local_members/2, start_scope/1, stop_scope/1, broadcast/3]).
 -export([rpc/6, rpc_cast/5, connect/1, disconnect/1, ping/1, log/3]).
 -export([configure_discovery/1, report_discovery/2, discovery/1, discover_once/1]).
+-export([app/1, start_service/2, stop_service/1, membership/1, set_metadata/1, user_event/2, merge/1, tell_hearsay/2]).
+-export([election/1, transfer/1, add_voter/1, remove_voter/1, check_token/1, campaign/2, resign_name/2, holds/2]).
 
 -type request() :: term().
 -type failure() :: {error, not_running | timeout}.
@@ -250,3 +252,52 @@ discovery(What) -> {discovery, What}.
 
 -spec discover_once(map()) -> request().
 discover_once(Options) -> {discovery, {once, Options}}.
+
+%% From the process that stands for this VM.
+-spec app(here | beat) -> request().
+app(What) -> {app, What}.
+
+-spec start_service(remora_service_options:service(), map()) -> request().
+start_service(Service, Options) -> {Service, {start, Options}}.
+
+-spec stop_service(remora_service_options:service()) -> request().
+stop_service(Service) -> {Service, stop}.
+
+-spec membership(members | metrics | health) -> request().
+membership(What) -> {membership, What}.
+
+-spec set_metadata(#{binary() => binary()}) -> request().
+set_metadata(Metadata) -> {membership, {set_metadata, Metadata}}.
+
+-spec user_event(Name :: binary(), Payload :: binary()) -> request().
+user_event(Name, Payload) -> {membership, {event, Name, Payload}}.
+
+-spec merge([remora_membership:hearsay()]) -> request().
+merge(Entries) -> {membership, {merge, Entries}}.
+
+-spec tell_hearsay(To :: binary(), [remora_membership:hearsay()]) -> request().
+tell_hearsay(To, Entries) -> {membership, {tell, To, Entries}}.
+
+-spec election(status | elect | resign) -> request().
+election(What) -> {election, What}.
+
+-spec transfer(binary()) -> request().
+transfer(To) -> {election, {transfer, To}}.
+
+-spec add_voter(binary()) -> request().
+add_voter(Node) -> {election, {add, Node}}.
+
+-spec remove_voter(binary()) -> request().
+remove_voter(Node) -> {election, {remove, Node}}.
+
+-spec check_token(non_neg_integer()) -> request().
+check_token(Token) -> {election, {check_token, Token}}.
+
+-spec campaign(Name :: binary(), pid()) -> request().
+campaign(Name, Pid) -> {election, {campaign, Name, Pid}}.
+
+-spec resign_name(Name :: binary(), pid()) -> request().
+resign_name(Name, Pid) -> {election, {resign, Name, Pid}}.
+
+-spec holds(Name :: binary(), pid()) -> request().
+holds(Name, Pid) -> {election, {holds, Name, Pid}}.

@@ -23,6 +23,11 @@ text({option, Key, Value}) ->
      "such option. remora_options lists them."];
 text({discovery_option, Key, Text}) when is_binary(Text) ->
     ["The option ", term(Key), " of discovery is not right: ", Text, ". remora_discovery describes them."];
+text({membership_option, Key, Text}) when is_binary(Text) ->
+    ["The option ", term(Key), " of membership is not right: ", Text, ". remora_membership describes them."];
+text({election_option, Key, Text}) when is_binary(Text) ->
+    ["The option ", term(Key), " of the election is not right: ", Text, ". remora_election describes them."];
+text({membership, {no_socket, _} = Reason}) -> text(Reason);
 text({already_started, Pid}) ->
     ["A companion of this VM is already supervised by ", term(Pid), "; there is one for each VM. Use that one, or stop it "
      "before."];
@@ -76,8 +81,6 @@ text(not_running) ->
 text(timeout) ->
     "The companion, or the node behind it, did not answer in time. Whether the request was carried out is not known; ask, "
     "or repeat it.";
-text(unsupported) ->
-    "The companion of this version cannot do that yet.";
 text({taken, Pid}) -> ["The name belongs to the process ", term(Pid), " on ", text_of(node(Pid)), "."];
 text(already_named) ->
     "The process has a name already, and as with global it has one only. Take that one back before, or name another "
@@ -85,7 +88,9 @@ text(already_named) ->
 text({member_timeout, Node}) ->
     ["The node ", text_of(Node), " did not answer while all nodes of the cluster were asked, so nothing was registered. "
      "Repeat it; a node that stays silent is lost after its tick time."];
-text(busy) -> "Others held the lock of the names, or the name itself, for too long. Repeat it.";
+text(busy) ->
+    "Others held the lock of the names, or the name itself, for too long; or another change of the voters is under way. "
+    "Repeat it.";
 text(not_found) -> "No process has this name.";
 text(not_joined) -> "The process is no member of the group through this companion.";
 text({no_scope, Scope}) ->
@@ -109,7 +114,8 @@ text(not_connected) -> "The node is not connected.";
 %% ---- discovery --------------------------------------------------------------------------------------------------------
 
 text(not_configured) ->
-    "Nothing was said of discovery when remora was started. Give it the option discovery, with sources.";
+    "It was not said what is needed for this: for discovery the option discovery, with sources; for an election voters, or "
+    "bootstrap_expect.";
 text(paused) -> "Discovery is paused; remora_discovery:resume/1 lets it go on.";
 text(shut_down) -> "Discovery was shut down. It begins again when remora is started again.";
 text({discovery_failed, Failures}) when is_list(Failures) ->
@@ -117,6 +123,27 @@ text({discovery_failed, Failures}) when is_list(Failures) ->
      lists:join(" ", [[text_of(Source), ": ", Text, "."] || {Source, _Cause, Text} <- Failures])];
 text({connect_failed, Nodes}) when is_list(Nodes) -> ["Not connected: ", each(Nodes), "."];
 text({disconnect_failed, Nodes}) when is_list(Nodes) -> ["Not disconnected: ", each(Nodes), "."];
+
+%% ---- membership and election ------------------------------------------------------------------------------------------
+
+text(not_started) -> "The service is not started. Call its start_service/1, or start remora with its options.";
+text({no_socket, Text}) when is_binary(Text) ->
+    ["The companion cannot open the port for membership's datagrams: ", Text, ". Give it another one with the option port."];
+text({metadata_too_large, Bytes, Max}) ->
+    ["The metadata take ", term(Bytes), " bytes, more than ", term(Max), ". They are told to every node; say less."];
+text({event_too_large, Bytes, Max}) ->
+    ["The event takes ", term(Bytes), " bytes, more than ", term(Max), ". It goes to every node; send a reference to more."];
+text(unknown_node) -> "The node is not known, not connected, or takes no part.";
+text(no_leader) -> "Nobody leads now. More than half of the voters must be there for that.";
+text(not_leader) -> "This node does not lead, or not surely.";
+text(is_voter) -> "The node is a voter already.";
+text(not_voter) -> "The node is no voter.";
+text(too_many) -> "There are too many of them; README.md lists the limits.";
+text(stale_token) -> "The token is of a former leader.";
+text(unknown_token) -> "The token is of no leader that there was.";
+text(stopped) -> "The election was stopped meanwhile.";
+text(not_campaigning) -> "The process does not campaign for this name.";
+text(not_held) -> "The process does not hold the name, or not surely.";
 
 %% ---- the rest ---------------------------------------------------------------------------------------------------------
 

@@ -46,8 +46,8 @@
 
 %% {options, ..}: the record of remora.gleam.
 -spec start_link(tuple(), option(text()), option({pid(), forward()})) -> {ok, pid()} | {error, term()}.
-start_link({options, Binary, Companion, CookieFile, Config, Visibility, Scopes, Level, MaxAtoms, StartMs, CallMs, Discovery},
-           Name, Listener) ->
+start_link({options, Binary, Companion, CookieFile, Config, Visibility, Scopes, Level, MaxAtoms, StartMs, CallMs, Discovery,
+            Membership, Election}, Name, Listener) ->
     ok = atom_budget(MaxAtoms),
     case scopes(Scopes) of
         {ok, ScopeAtoms} ->
@@ -55,7 +55,9 @@ start_link({options, Binary, Companion, CookieFile, Config, Visibility, Scopes, 
                                     {log_level, level_out(Level)}, {start_timeout, StartMs}, {call_timeout, CallMs}]
                                    ++ given(companion, Companion) ++ given(cookie_file, CookieFile) ++ given(config, Config)
                                    ++ [{discovery, remora_discovery_ffi:options(Sources, Settings)}
-                                       || {some, {Sources, Settings}} <- [Discovery]]),
+                                       || {some, {Sources, Settings}} <- [Discovery]]
+                                   ++ [{membership, remora_membership_ffi:options(Settings)} || {some, {options, Settings}} <- [Membership]]
+                                   ++ [{election, remora_election_ffi:options(Settings)} || {some, {options, Settings}} <- [Election]]),
             started(remora_sup:start_link(Given), Name, Listener);
         {error, _} = Error -> Error
     end.
@@ -86,6 +88,8 @@ start_error(not_distributed) -> not_distributed;
 start_error({already_started, Pid}) -> {already_started, Pid};
 start_error({option, Key, Value}) -> {invalid_option, option_name(Key), shown(Value)};
 start_error({discovery_option, Key, Text}) -> {invalid_discovery, shown(Key), Text};
+start_error({membership_option, Key, Text}) -> {invalid_membership, shown(Key), Text};
+start_error({election_option, Key, Text}) -> {invalid_election, shown(Key), Text};
 start_error({binary, _} = Reason) -> {binary_failed, binary_error(<<>>, Reason)};
 start_error({companion, {usage, Text}}) -> {usage_refused, text(Text)};
 start_error({companion, {name_taken, Text}}) -> {name_taken, text(Text)};
@@ -565,7 +569,7 @@ down_reason({abnormal, Reason}) -> {crashed, shown(Reason)}.
 subscribe_node(Owner, Name, Forward) ->
     Subscribe = fun() ->
                     case remora_monitor:monitor_nodes() of
-                        {ok, Ref} -> is_there(Name) orelse Forward({node_down, Name, <<"not_connected">>}), {ok, Ref};
+                        {ok, Ref} -> tell_not_there(Name, remora_mirror:node_state(Name), Forward), {ok, Ref};
                         Error -> Error
                     end
                 end,
@@ -583,10 +587,8 @@ listen_to_nodes(Owner, Subscribe, Handle) ->
         {error, _} -> {error, not_running}
     end.
 
-is_there(Name) ->
-    lists:any(fun({ok, Nodes}) -> lists:member(Name, Nodes);
-                 ({error, _}) -> false
-              end, [?MODULE:nodes(), hidden_nodes()]).
+tell_not_there(_, connected, _) -> nil;
+tell_not_there(Name, Why, Forward) -> Forward({node_down, Name, text(Why)}).
 
 %% ---- remote_call ----------------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
-%%% @doc What this VM wants of its companion, so that a new companion can be told again: names, memberships, scopes. And
-%%% who wants to hear of what: subscriptions, which outlive a companion for the same reason.
+%%% @doc What this VM wants of its companion, so that a new companion can be told again: names, memberships, scopes,
+%%% membership and election with their options, campaigns. And who wants to hear of what: subscriptions, which outlive a companion for the same reason.
 %%%
 %%% Intents are written by the callers themselves, after the companion's yes and without asking this process, which
 %%% watches the pids in them and takes out what belongs to one that ended.
@@ -13,6 +13,10 @@
 %%%   memberships  A row has the number of joins less the number of leaves, in whatever order they are written: it may
 %%%                be below zero for a moment. At zero it goes.
 %%%
+%%%   services     A row has the version of the companion's ok; the newest counts. What takes one out says which it has seen.
+%%%   campaigns    The row of the last writer counts: who lets a process campaign, and at once resign, through two
+%%%                callers, has not said what it wants.
+%%%
 %%% A companion may also be replaced between the yes and the row. remora_server makes the next epoch before it reads the
 %%% intents to replay them, and a caller reads the epoch after it wrote its row: so the row is replayed, or the caller
 %%% sees another epoch than before its request, and asks remora_server to set this one key right.
@@ -23,6 +27,8 @@
 %%%   {{name, Hash, Name}, Pid, Policy, {Epoch, Version}}
 %%%   {{member, Scope, Hash, Group, Pid}, Count}
 %%%   {{scope, Scope}}
+%%%   {{service, membership | election}, Options, {Epoch, Version}}
+%%%   {{campaign, Name, Pid}, {Epoch, Version}}
 %%% @private
 -module(remora_intents).
 -behaviour(gen_server).
@@ -32,6 +38,10 @@
 -export([name_key/1, member_key/3, scope_key/1]).
 -export([put_name/4, drop_name/2, find_name/1, joined/3, left/3, local_members/2, put_scope/1, drop_scope/1,
          all/0, find/1, forget/1]).
+%% services, campaigns
+-export([service_key/1, campaign_key/2, start_with/2, put_service/3, add_to_service/4, drop_service/2, service_options/1, put_campaign/3,
+         drop_campaign/2, replayed/2]).
+
 %% subscriptions
 -export([subscribe/2, unsubscribe/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
@@ -41,12 +51,16 @@
 -type name_key() :: {name, non_neg_integer(), term()}.
 -type member_key() :: {member, atom(), non_neg_integer(), term(), pid()}.
 -type scope_key() :: {scope, atom()}.
--type key() :: name_key() | member_key() | scope_key().
+-type service_key() :: {service, remora_service_options:service()}.
+-type campaign_key() :: {campaign, binary(), pid()}.
+-type key() :: name_key() | member_key() | scope_key() | service_key() | campaign_key().
 -type version() :: {Epoch :: non_neg_integer(), Version :: non_neg_integer()}.
--type row() :: {name_key(), pid(), remora_registry:policy(), version()} | {member_key(), integer()} | {scope_key()}.
+-type row() :: {name_key(), pid(), remora_registry:policy(), version()} | {member_key(), integer()} | {scope_key()}
+             | {service_key(), Options :: map(), version()} | {campaign_key(), version()}.
 
 %% What can be listened to. The first word of a message says the module.
--type topic() :: events | names | {name, term()} | {scope, atom()} | {group, atom(), term()} | nodes | {node, node()}.
+-type topic() :: events | names | {name, term()} | {scope, atom()} | {group, atom(), term()} | nodes | {node, node()}
+               | members | leader | {leader, binary()}.
 
 -define(TABLE, remora_intents).
 -define(SUBSCRIPTIONS, remora_subscriptions).
@@ -150,6 +164,63 @@ drop_scope(Scope) ->
     _ = ets:select_delete(?TABLE, [{Pattern, [{'=:=', '$1', {const, Scope}}], [true]}]),
     ok.
 
+-spec service_key(remora_service_options:service()) -> service_key().
+service_key(Service) -> {service, Service}.
+
+-spec campaign_key(binary(), pid()) -> campaign_key().
+campaign_key(Name, Pid) -> {campaign, Name, Pid}.
+
+%% @doc Of a start's options, if they say so: by who makes the tables.
+-spec start_with(remora_service_options:service(), map()) -> ok.
+start_with(Service, All) ->
+    case All of
+        #{Service := Options} -> true = ets:insert(?TABLE, {service_key(Service), Options, {0, 0}}), ok;
+        #{} -> ok
+    end.
+
+%% @doc The companion took these options at Version.
+-spec put_service(remora_service_options:service(), map(), version()) -> ok.
+put_service(Service, Options, Version) -> changed_service({put, Service, Options, Version}).
+
+%% @doc One of them, beside those that are there.
+-spec add_to_service(remora_service_options:service(), Key :: atom(), Value :: term(), version()) -> ok.
+add_to_service(Service, Key, Value, Version) -> changed_service({add, Service, Key, Value, Version}).
+
+%% @doc It was stopped at Version; with an election all campaigns.
+-spec drop_service(remora_service_options:service(), version()) -> ok.
+drop_service(Service, Version) -> changed_service({drop, Service, Version}).
+
+%% One after the other: these are rare.
+changed_service(Change) ->
+    _ = call(Change),
+    ok.
+
+-spec service_options(remora_service_options:service()) -> map().
+service_options(Service) ->
+    try ets:lookup_element(?TABLE, service_key(Service), 2)
+    catch error:badarg -> #{}
+    end.
+
+-spec put_campaign(binary(), pid(), version()) -> ok.
+put_campaign(Name, Pid, Version) ->
+    Key = campaign_key(Name, Pid),
+    true = ets:insert(?TABLE, {Key, Version}),
+    changed(Pid, Key).
+
+-spec drop_campaign(binary(), pid()) -> ok.
+drop_campaign(Name, Pid) ->
+    Key = campaign_key(Name, Pid),
+    true = ets:delete(?TABLE, Key),
+    changed(Pid, Key).
+
+%% @doc After what was written of this key: if the companion was replaced meanwhile, that one is set right.
+-spec replayed(version(), key()) -> ok.
+replayed({Epoch, _}, Key) ->
+    case remora_state:epoch() of
+        Epoch -> ok;
+        _ -> remora_server:reconcile(Key, none)
+    end.
+
 -spec all() -> [row()].
 all() -> ets:tab2list(?TABLE).
 
@@ -163,7 +234,9 @@ forget(Row) ->
     case element(1, Row) of
         {name, _, _} = Key -> changed(element(2, Row), Key);
         {member, _, _, _, Pid} = Key -> changed(Pid, Key);
-        {scope, _} -> ok
+        {campaign, _, Pid} = Key -> changed(Pid, Key);
+        {scope, _} -> ok;
+        {service, _} -> ok
     end.
 
 %% Not said whether it is new or gone: the table knows, and these may overtake each other.
@@ -198,6 +271,20 @@ handle_call({subscribe, Topic, Pid}, _From, State) ->
     {reply, {ok, element(2, Row)}, add_subscription(Row, State)};
 handle_call({unsubscribe, Ref}, _From, State) ->
     {reply, ok, end_subscription(Ref, State)};
+handle_call({put, Service, Options, Version}, _From, State) ->
+    is_newer(Service, Version) andalso ets:insert(?TABLE, {service_key(Service), Options, Version}),
+    {reply, ok, State};
+handle_call({add, Service, Key, Value, Version}, _From, State) ->
+    Options = service_options(Service),
+    true = ets:insert(?TABLE, {service_key(Service), Options#{Key => Value}, Version}),
+    {reply, ok, State};
+handle_call({drop, Service, Version}, _From, State) ->
+    case is_newer(Service, Version) of
+        true ->
+            true = ets:delete(?TABLE, service_key(Service)),
+            {reply, ok, lists:foldl(fun end_campaign/2, State, [Key || Service =:= election, Key <- campaigns()])};
+        false -> {reply, ok, State}
+    end;
 handle_call(_Other, _From, State) ->
     {reply, {error, unknown_request}, State}.
 
@@ -221,9 +308,22 @@ handle_info({'DOWN', Monitor, process, Pid, _}, #state{watched = Watched} = Stat
 handle_info(_Other, State) ->
     {noreply, State}.
 
+is_newer(Service, Version) ->
+    case ets:lookup(?TABLE, service_key(Service)) of
+        [{_, _, There}] -> Version >= There;
+        [] -> true
+    end.
+
+campaigns() -> ets:select(?TABLE, [{{{campaign, '$1', '$2'}, '_'}, [], [{{campaign, '$1', '$2'}}]}]).
+
+end_campaign({campaign, _, Pid} = Key, State) ->
+    true = ets:delete(?TABLE, Key),
+    unwatch(Pid, Key, State).
+
 %% A name may belong to another process by now.
 is_about([{{name, _, _}, Pid, _, _}], Pid) -> true;
 is_about([{{member, _, _, _, _}, _}], _) -> true;
+is_about([{{campaign, _, _}, _}], _) -> true;
 is_about(_, _) -> false.
 
 ended(Pid, {name, _, _} = Key, State) ->
@@ -232,11 +332,16 @@ ended(Pid, {name, _, _} = Key, State) ->
 ended(_Pid, {member, _, _, _, _} = Key, State) ->
     true = ets:delete(?TABLE, Key),
     State;
+ended(_Pid, {campaign, _, _} = Key, State) ->
+    true = ets:delete(?TABLE, Key),
+    State;
 ended(_Pid, {_Topic, Ref}, State) ->
     end_subscription(Ref, State).
 
 watch_row({{name, _, _} = Key, Pid, _, _}, State) -> watch(Pid, Key, State);
 watch_row({{member, _, _, _, Pid} = Key, _}, State) -> watch(Pid, Key, State);
+watch_row({{campaign, _, Pid} = Key, _}, State) -> watch(Pid, Key, State);
+watch_row({{service, _}, _, _}, State) -> State;
 watch_row({{scope, _}}, State) -> State.
 
 watch(Pid, Key, #state{watched = Watched} = State) ->

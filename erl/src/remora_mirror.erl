@@ -1,5 +1,5 @@
 %%% @doc This VM's copy of what its companion knows of the cluster: global names, members of groups, scopes, connected
-%%% nodes. Reads go to the tables (remora_state) and ask nobody; this process keeps them, from the stream that
+%%% nodes, members and their states, leaders (the last two: remora_services). Reads go to the tables (remora_state) and ask nobody; this process keeps them, from the stream that
 %%% cnode/services/mirror.hpp describes:
 %%%
 %%%   {remora_mirror, Ref, From, To, [Change]}
@@ -15,6 +15,8 @@
 %%%   first stream of a companion    stage; remora_server replays the intents meanwhile; live/2; swap
 %%%   after a gap                    stage; swap when it is complete
 %%%
+%%% What a new companion cannot know at once of members and leaders is kept for a while as it was (remora_services).
+%%%
 %%% A crash of this process: remora_server is started again after it, and begins with sync/1.
 %%% @private
 -module(remora_mirror).
@@ -24,11 +26,12 @@
 %% remora_server
 -export([sync/2, live/2, reset/0]).
 %% readers, in the caller
--export([await/2, is_at/1, peek/1, has_name/1, subscribe_group/3, subscribe_scope/2, subscribe_node/2]).
+-export([await/2, is_at/1, peek/1, has_name/1, subscribe_group/3, subscribe_scope/2, subscribe_node/2, node_state/1]).
 -export([init/1, handle_call/3, handle_info/2, handle_cast/2, terminate/2]).
 
 -record(store, {names = remora_names :: ets:table(), groups = remora_groups :: ets:table(),
-                scopes = remora_scopes :: ets:table(), nodes = remora_nodes :: ets:table()}).
+                scopes = remora_scopes :: ets:table(), nodes = remora_nodes :: ets:table(),
+                members = remora_members :: ets:table(), services = remora_services :: ets:table()}).
 
 -record(stage, {
     store :: #store{},
@@ -43,12 +46,17 @@
     ref :: reference() | undefined,
     version = 0 :: non_neg_integer(),
     stage :: #stage{} | undefined,
+    %% Whose view the live tables are, and what of it that one has not said yet.
+    incarnation = none :: {node(), non_neg_integer()} | none,
+    unseen = #{} :: #{remora_services:key() => []},
+    unseen_until :: reference() | undefined,
     %% Who waits until the live tables are at a version.
     waiting = [] :: [{remora_intents:version(), gen_server:from()}]
 }).
 
 -define(LIVE, #store{}).
 -define(AGAIN_MS, 1_000).
+-define(UNSEEN_MS, 5_000). % members are told to a new companion within a second or two
 
 -spec start_link() -> gen_server:start_ret().
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
@@ -115,9 +123,20 @@ subscribe_group(Scope, Group, Pid) -> subscribe({group, Scope, Group}, Pid).
     {ok, reference(), #{term() => [pid()]}} | {error, not_running | timeout | {no_scope, atom()}}.
 subscribe_scope(Scope, Pid) -> subscribe({scope, Scope}, Pid).
 
-%% @doc A node that is not connected is told as down at once.
--spec subscribe_node(node(), pid()) -> {ok, reference(), connected | not_connected} | {error, not_running | timeout}.
+%% @doc A node that is not connected, or dead as membership says, is told as down at once.
+-spec subscribe_node(node(), pid()) -> {ok, reference(), connected | not_connected | died} | {error, not_running | timeout}.
 subscribe_node(Node, Pid) -> subscribe({node, Node}, Pid).
+
+%% @doc By its text: no atom is made.
+-spec node_state(binary()) -> connected | not_connected | died.
+node_state(Name) ->
+    try
+        case remora_atoms:existing(Name) of
+            {ok, Node} -> state_of(Node);
+            {error, _} -> not_connected
+        end
+    catch error:badarg -> not_connected % the tables are gone
+    end.
 
 subscribe(Topic, Pid) -> local_call({subscribe, Topic, Pid}, remora_state:call_timeout()).
 
@@ -159,6 +178,9 @@ handle_info({remora_mirror, Ref, From, To, _}, #state{ref = Ref, version = At} =
     {noreply, again(State)};
 handle_info({again, Ref}, #state{ref = Ref} = State) ->
     {noreply, again(State)};
+handle_info({unseen, Ref}, #state{unseen_until = Ref, unseen = Unseen} = State) ->
+    tell(write(remora_services:unseen_is_over(maps:keys(Unseen), tables(?LIVE)), ?LIVE) ++ greatest()),
+    {noreply, State#state{unseen = #{}, unseen_until = undefined}};
 handle_info(_Other, State) -> % a former stream's message, or a late answer
     {noreply, State}.
 
@@ -168,7 +190,9 @@ handle_cast(_Other, State) -> {noreply, State}.
 -spec terminate(term(), #state{}) -> ok.
 terminate(_Reason, State) ->
     remora_state:lost(), % who ends us, or the next of us, knows why
-    _ = clear(State),
+    _ = try clear(State)
+        catch error:badarg -> ok % the supervisor was killed, and the tables are gone with it
+        end,
     ok.
 
 %% ---- the stream -----------------------------------------------------------------------------------------------------
@@ -197,8 +221,9 @@ again(#state{ref = Ref, node = Node, stage = Stage} = State) ->
             Next#state{ref = Waiting, version = 0, stage = #stage{store = new_store(), swap = Swap}}
     end.
 
-%% No stream, and nobody waits for its versions.
-clear(#state{stage = Stage, waiting = Waiting} = State) ->
+%% No stream, and nobody waits for its versions. What the companion itself led or held is over.
+clear(#state{node = Node, stage = Stage, waiting = Waiting} = State) ->
+    Node =/= undefined andalso tell(write(remora_services:gone(atom_to_binary(Node), tables(?LIVE)), ?LIVE)),
     [gen_server:reply(From, ok) || {_, From} <- Waiting],
     case Stage of
         #stage{swap = {at, _, From}} -> gen_server:reply(From, {error, not_running});
@@ -212,13 +237,21 @@ drop_stage(#state{stage = #stage{store = Store}} = State) ->
 drop_stage(State) ->
     State.
 
-received(Changes, #state{stage = undefined, version = Version} = State) ->
+received(Changes, #state{stage = undefined, version = Version, unseen = Unseen} = State) when map_size(Unseen) =:= 0 ->
     Told = write(Changes, ?LIVE),
     remora_state:set_version(Version),
     tell(Told),
     answer_waiting(State);
+received(Changes, #state{stage = undefined, version = Version, unseen = Unseen} = State) ->
+    Left = maps:without(lists:flatmap(fun remora_services:seen/1, Changes), Unseen),
+    %% Its greatest name is not yet that of all.
+    Told = write([Change || Change <- Changes, element(1, tuple(Change)) =/= member_leader], ?LIVE),
+    remora_state:set_version(Version),
+    tell(Told ++ lists:append([greatest() || map_size(Left) =:= 0])),
+    answer_waiting(State#state{unseen = Left});
 received(Changes, #state{stage = #stage{store = Store, synced = Synced} = Stage} = State) ->
-    _ = write(Changes, Store),
+    Told = write(Changes, Store),
+    tell([Event || {membership, {event, _, _, _}} = Event <- Told]), % these are in no table that is compared
     swap_if_ready(State#state{stage = Stage#stage{synced = Synced orelse lists:member(synced, Changes)}}).
 
 swap_if_ready(#state{stage = #stage{synced = true, swap = at_once}} = State) ->
@@ -232,11 +265,33 @@ swap_if_ready(#state{stage = #stage{synced = true, swap = {at, Wanted, From}}, v
 swap_if_ready(State) ->
     State.
 
-swap(#state{stage = #stage{store = Store}, version = Version} = State) ->
-    Told = write(difference(Store, ?LIVE), ?LIVE),
+swap(#state{stage = #stage{store = Store}, version = Version, incarnation = Before, unseen = Unseen} = State) ->
+    Now = remora_state:incarnation(),
+    Own = case Now of
+              Before -> same;
+              {Node, _} -> atom_to_binary(Node)
+          end,
+    {Services, Kept} = remora_services:difference(tables(Store), tables(?LIVE), Own, maps:keys(Unseen)),
+    Told = write(difference(Store, ?LIVE) ++ Services, ?LIVE),
     remora_state:set_version(Version),
     tell(Told),
-    answer_waiting(drop_stage(State)).
+    answer_waiting(drop_stage(keep_unseen(Kept, Own, State#state{incarnation = Now}))).
+
+keep_unseen(Kept, same, State) -> State#state{unseen = maps:from_list([{Key, []} || Key <- Kept])};
+keep_unseen(Kept, _New, State) ->
+    Until = make_ref(),
+    _ = erlang:send_after(?UNSEEN_MS, self(), {unseen, Until}),
+    (keep_unseen(Kept, same, State))#state{unseen_until = Until}.
+
+%% When it is known whose all of them are.
+greatest() ->
+    case remora_services:greatest(remora_members) of
+        none -> [];
+        Node -> write([{member_leader, Node}], ?LIVE)
+    end.
+
+tuple(Change) when is_tuple(Change), tuple_size(Change) > 0 -> Change;
+tuple(Change) -> {Change}.
 
 answer_waiting(#state{waiting = []} = State) -> State;
 answer_waiting(#state{waiting = Waiting} = State) ->
@@ -249,9 +304,12 @@ answer_waiting(#state{waiting = Waiting} = State) ->
 new_store() ->
     New = fun(Name) -> ets:new(Name, [set, private]) end,
     #store{names = New(staged_names), groups = New(staged_groups), scopes = New(staged_scopes),
-           nodes = New(staged_nodes)}.
+           nodes = New(staged_nodes), members = New(staged_members), services = New(staged_services)}.
 
-delete_store(#store{names = N, groups = G, scopes = S, nodes = O}) -> lists:foreach(fun ets:delete/1, [N, G, S, O]).
+delete_store(#store{names = N, groups = G, scopes = S, nodes = O, members = M, services = E}) ->
+    lists:foreach(fun ets:delete/1, [N, G, S, O, M, E]).
+
+tables(#store{members = Members, services = Services, nodes = Nodes}) -> {Members, Services, Nodes}.
 
 %% Carries changes out; what came of them, for listeners, in their order. Members are gathered for each group, so that
 %% a list of many is written once for a message.
@@ -275,14 +333,20 @@ change({unscope, Scope}, #store{scopes = T} = Store, {Told, Members}) ->
     true = ets:delete(T, Scope),
     Gone = [{leave, Scope, Group, Pids} || {Group, Pids} <- groups_of(Scope, Store)],
     {lists:reverse(Before ++ write(Gone, Store), Told), #{}};
-change({up, Node, Type}, #store{nodes = T}, {Told, Members}) ->
+%% Who watches nodes is told when one can be reached or not, by whatever it is known: once.
+change({up, Node, Type}, #store{nodes = T, members = M}, {Told, Members}) ->
+    New = not ets:member(T, Node) andalso not remora_services:is_dead(Node, M),
     true = ets:insert(T, {Node, Type}),
-    {[{node_up, Node} | Told], Members};
-change({down, Node, Reason}, #store{nodes = T}, {Told, Members}) ->
+    {[{reachable, Node} || New] ++ [{node_up, Node} | Told], Members};
+change({down, Node, Reason}, #store{nodes = T, members = M}, {Told, Members}) ->
+    Known = ets:member(T, Node) andalso not remora_services:is_dead(Node, M),
     true = ets:delete(T, Node),
-    {[{node_down, Node, Reason} | Told], Members};
-change(_SyncedOrNewer, _, Acc) ->
-    Acc.
+    {[{unreachable, Node, Reason} || Known] ++ [{node_down, Node, Reason} | Told], Members};
+change(Other, Store, {Told, Members} = Acc) ->
+    case remora_services:change(Other, tables(Store)) of
+        no -> Acc; % synced, or what a newer companion says
+        News -> {lists:reverse(News, Told), Members}
+    end.
 
 gather(What, Key, Pids, Members) ->
     case Members of
@@ -348,10 +412,13 @@ subscribed({ok, Now}, Topic, Pid) ->
 
 now_of({group, Scope, Group}) -> in_scope(Scope, fun() -> members_of({Scope, Group}, remora_groups) end);
 now_of({scope, Scope}) -> in_scope(Scope, fun() -> maps:from_list(groups_of(Scope, ?LIVE)) end);
-now_of({node, Node}) ->
-    case ets:member(remora_nodes, Node) of
-        true -> {ok, connected};
-        false -> {ok, not_connected}
+now_of({node, Node}) -> {ok, state_of(Node)}.
+
+state_of(Node) ->
+    case {ets:member(remora_nodes, Node), remora_services:is_dead(Node, remora_members)} of
+        {true, false} -> connected;
+        {true, true} -> died;
+        {false, _} -> not_connected
     end.
 
 in_scope(Scope, Now) ->
@@ -370,12 +437,13 @@ tell_one({registered, Name, _} = Event) -> to([names, {name, Name}], remora_regi
 tell_one({unregistered, Name} = Event) -> to([names, {name, Name}], remora_registry, Event);
 tell_one({join, Scope, Group, Pids}) -> to([{scope, Scope}, {group, Scope, Group}], remora_groups, {join, Group, Pids});
 tell_one({leave, Scope, Group, Pids}) -> to([{scope, Scope}, {group, Scope, Group}], remora_groups, {leave, Group, Pids});
-tell_one({node_up, Node} = Event) ->
-    to([nodes, {node, Node}], remora_node, {up, Node}),
-    remora_events:notify(Event);
-tell_one({node_down, Node, Reason} = Event) ->
-    to([nodes, {node, Node}], remora_node, {down, Node, Reason}),
-    remora_events:notify(Event).
+tell_one({node_up, _} = Event) -> remora_events:notify(Event);
+tell_one({node_down, _, _} = Event) -> remora_events:notify(Event);
+tell_one({reachable, Node}) -> to([nodes, {node, Node}], remora_node, {up, Node});
+tell_one({unreachable, Node, Reason}) -> to([nodes, {node, Node}], remora_node, {down, Node, Reason});
+tell_one({membership, Event}) -> to([members], remora_membership, Event);
+tell_one({election, Event}) -> to([leader], remora_election, Event);
+tell_one({named, Name, Event}) -> to([{leader, Name}], remora_election, Event).
 
 to(Topics, Tag, Event) ->
     Rows = lists:append([ets:lookup(remora_subscriptions, Topic) || Topic <- Topics]),

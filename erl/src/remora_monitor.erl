@@ -1,7 +1,9 @@
 %%% @doc Nodes coming and going, as the companion sees it: `{remora_node, Ref, {up, Node} | {down, Node, Reason}}'.
 %%%
-%%% Reasons are single words: `connection_closed', `net_tick_timeout', and so on; `not_connected' where it was not there
-%%% when asked for; `resynchronised' where it went away while we could not see it. Processes are monitored by
+%%% Reasons are single words: `connection_closed', `net_tick_timeout', and so on; `died' when membership
+%%% ({@link remora_membership}) runs and finds it dead, which is mostly long before its connection is lost; `not_connected'
+%%% where it was not there when asked for; `resynchronised' where it went away while we could not see it. A node that is
+%%% down is told once, whatever is known of it first, and is up again when it is connected and not dead. Processes are monitored by
 %%% `erlang:monitor/2' as ever.
 %%%
 %%% A subscription outlives companions: when one is back, what is different is told. It ends with its process, or by
@@ -10,13 +12,13 @@
 
 -export([monitor_node/1, monitor_nodes/0, demonitor_node/1]).
 
-%% @doc One node, each time it comes and goes. If it is not connected, that is the first message.
+%% @doc One node, each time it comes and goes. If it is not connected, or dead, that is the first message.
 -spec monitor_node(node()) -> {ok, reference()} | {error, not_running | timeout}.
 monitor_node(Node) ->
     case remora_mirror:subscribe_node(Node, self()) of
         {ok, Ref, connected} -> {ok, Ref};
-        {ok, Ref, not_connected} ->
-            self() ! {remora_node, Ref, {down, Node, not_connected}},
+        {ok, Ref, Why} ->
+            self() ! {remora_node, Ref, {down, Node, Why}},
             {ok, Ref};
         {error, _} = Error -> Error
     end.

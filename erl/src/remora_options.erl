@@ -14,6 +14,8 @@
 %%% <li>`max_new_atoms': so many atoms may be made of strings, see {@link remora_atoms}. 0 leaves the setting.</li>
 %%% <li>`restart_intensity': `{Restarts, Seconds}' of the supervisor, `{5, 10}'.</li>
 %%% <li>`discovery': how other nodes are found and connected, see {@link remora_discovery}. Left out: they are not.</li>
+%%% <li>`membership', `election': both are on from the first moment, with these options; see {@link remora_membership} and
+%%%     {@link remora_election}. Left out: they are started by start_service/1, or by the program's own options.</li>
 %%% </ul>
 %%%
 %%% What both nodes must have alike is taken from this VM, unless `args' say it: net_ticktime,
@@ -37,8 +39,10 @@
                    call_timeout => pos_integer(),
                    max_new_atoms => non_neg_integer(),
                    restart_intensity => {non_neg_integer(), pos_integer()},
-                   discovery => remora_discovery:options()}.
-%% All of them but cookie_file, config and discovery are there.
+                   discovery => remora_discovery:options(),
+                   membership => remora_membership:options(),
+                   election => remora_election:options()}.
+%% All of them but cookie_file, config, discovery, membership and election are there.
 -type options() :: #{companion := node(),
                      binary := remora_binary:where() | {managed_elsewhere, node()},
                      cookie_file => file:name_all(),
@@ -51,8 +55,11 @@
                      call_timeout := pos_integer(),
                      max_new_atoms := non_neg_integer(),
                      restart_intensity := {non_neg_integer(), pos_integer()},
-                     discovery => remora_discovery_options:checked()}.
--type problem() :: not_distributed | {option, Key :: term(), Value :: term()} | remora_discovery_options:problem().
+                     discovery => remora_discovery_options:checked(),
+                     membership => map(),
+                     election => map()}.
+-type problem() :: not_distributed | {option, Key :: term(), Value :: term()} | remora_discovery_options:problem()
+                 | remora_service_options:problem().
 
 %% @doc Without a secret that a report could show.
 -spec seal(given()) -> given().
@@ -61,12 +68,23 @@ seal(Given) -> Given.
 
 -spec check(given()) -> {ok, options()} | {error, problem()}.
 check(Given) when is_map(Given) ->
-    case {is_alive(), maps:fold(fun check/3, [], maps:remove(discovery, Given))} of
+    case {is_alive(), maps:fold(fun check/3, [], maps:without([discovery, membership, election], Given))} of
         {false, _} -> {error, not_distributed};
-        {true, []} -> with_discovery(maps:merge(defaults(), Given));
+        {true, []} -> with_services([membership, election], maps:merge(defaults(), Given));
         {true, [{Key, Value} | _]} -> {error, {option, Key, Value}}
     end;
 check(Other) -> {error, {option, options, Other}}.
+
+with_services([], Given) -> with_discovery(Given);
+with_services([Service | Others], Given) ->
+    case Given of
+        #{Service := Options} ->
+            case remora_service_options:check(Service, Options) of
+                {ok, Checked} -> with_services(Others, Given#{Service := Checked});
+                {error, _} = Error -> Error
+            end;
+        #{} -> with_services(Others, Given)
+    end.
 
 with_discovery(#{discovery := Discovery} = Given) ->
     case remora_discovery_options:check(remora_discovery_options:seal(Discovery)) of

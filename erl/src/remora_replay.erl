@@ -1,7 +1,8 @@
 %%% @doc Intents as requests to a new companion, and what its answers mean.
 %%%
-%%% A plan is in an order: scopes, then memberships, one request for each group, then names. Scopes and memberships are
-%%% answered at once; names need lock rounds with the whole cluster, which those of one batch share.
+%%% A plan is in an order: scopes, membership and election, then memberships of groups, one request for each group, then
+%%% campaigns, then names. All but names are answered at once; names need lock rounds with the whole cluster, which those
+%%% of one batch share.
 %%% @private
 -module(remora_replay).
 
@@ -18,7 +19,9 @@
 -spec plan([remora_intents:row()]) -> {[step()], Names :: [step()]}.
 plan(Rows) ->
     Scopes = [{remora_door:start_scope(Scope), [Row]} || {{scope, Scope}} = Row <- Rows],
-    {Scopes ++ joins(Rows), [register(Row) || {{name, _, _}, _, _, _} = Row <- Rows]}.
+    Services = [{remora_door:start_service(Service, Options), [Row]} || {{service, Service}, Options, _} = Row <- Rows],
+    Campaigns = [{remora_door:campaign(Name, Pid), [Row]} || {{campaign, Name, Pid}, _} = Row <- Rows],
+    {Scopes ++ Services ++ joins(Rows) ++ Campaigns, [register(Row) || {{name, _, _}, _, _, _} = Row <- Rows]}.
 
 register({{name, _, Name}, Pid, Policy, _} = Row) -> {remora_door:register_name(Name, Pid, Policy), [Row]}.
 
@@ -67,6 +70,10 @@ outcome({{name, _, Name}, Pid, _, _}, no) ->
             end
     end;
 outcome({{scope, _}}, {error, Reason}) -> {refused, Reason};
+outcome({{service, Service}, _, _}, {error, {option, _, _} = Reason}) ->
+    {refused, remora_service_options:problem(Service, Reason)};
+outcome({{service, _}, _, _}, {error, {unknown_request, _}}) -> {refused, system_limit}; % a companion without it
+outcome({{campaign, _, _}, _}, {error, Reason}) when Reason =/= timeout -> {refused, Reason};
 outcome(_Row, {error, badarg}) -> {refused, badarg};
 outcome(_Row, {error, {no_scope, _} = Reason}) -> {refused, Reason};
 outcome(_Row, _Timeout) -> again.

@@ -230,11 +230,33 @@ replay_rows(Rows, Node, State) ->
     Deadline = remora_door:deadline(?NAMES_MS),
     case ask_all(Node, batches(AtOnce), 0, []) of
         {ok, Version, Answered} ->
-            Sent = send(Node, Names),
-            {Reached, AnsweredNames, Open} = await_names(Sent, Deadline, Version),
-            go_live(Reached, Answered ++ AnsweredNames, Open, length(AtOnce) + length(Names), State);
+            case wrong_option(Answered) of
+                {ok, Problem} -> refused(Problem, State);
+                no ->
+                    Sent = send(Node, Names),
+                    {Reached, AnsweredNames, Open} = await_names(Sent, Deadline, Version),
+                    go_live(Reached, Answered ++ AnsweredNames, Open, length(AtOnce) + length(Names), State)
+            end;
         {error, Reason} -> lost(Reason, State)
     end.
+
+%% Of a start with options for membership or election that cannot be: the start fails. Later it is only logged.
+wrong_option(Answered) ->
+    Found = [Why || not remora_state:was_live(), {{_Request, [{{service, Service}, _, _}]}, {error, Reason}} <- Answered,
+                    Why <- [why_refused(Service, Reason)], Why =/= none],
+    case Found of
+        [Why | _] -> {ok, Why};
+        [] -> no
+    end.
+
+why_refused(Service, {option, _, _} = Reason) -> remora_service_options:problem(Service, Reason);
+why_refused(Service, {no_socket, Text}) when is_binary(Text) -> {Service, {no_socket, Text}};
+why_refused(_, _) -> none.
+
+refused(Problem, #state{line = Line}) ->
+    remora_line:stop(Line),
+    _ = remora_mirror:reset(),
+    {error, Problem}.
 
 send(Node, Steps) -> [{gen_server:send_request({remora, Node}, request(Batch)), Batch} || Batch <- cut(Steps)].
 
@@ -322,6 +344,12 @@ settle_row({{{name, _, Name}, Pid, _, _} = Row, {refused, Reason}}) ->
     remora_log:own(warning, "the companion refuses the name ~tp of ~p: ~tp", [Name, Pid, Reason]),
     remora_intents:forget(Row),
     remora_events:notify({name_lost, Name, none});
+settle_row({{{service, Service}, _, _}, {refused, Reason}}) ->
+    remora_log:own(warning, "the companion does not start ~ts: ~ts", [Service, remora_error:format(Reason)]);
+settle_row({{{campaign, Name, Pid}, _} = Row, {refused, Reason}}) ->
+    remora_log:own(warning, "the companion does not let ~p campaign for ~ts any more: ~ts",
+                   [Pid, Name, remora_error:format(Reason)]),
+    remora_intents:forget(Row);
 settle_row({{{scope, Scope}}, {refused, Reason}}) ->
     remora_log:own(warning, "the companion does not start the scope ~ts: ~tp", [Scope, Reason]).
 
@@ -351,6 +379,18 @@ set_right({scope, Scope} = Key, Hint) ->
     Request = case remora_intents:find(Key) of
                   [_] -> remora_door:start_scope(Scope);
                   [] -> remora_door:stop_scope(Scope)
+              end,
+    step(Request, Key, Hint);
+set_right({service, Service} = Key, Hint) ->
+    Request = case remora_intents:find(Key) of
+                  [{_, Options, _}] -> remora_door:start_service(Service, Options);
+                  [] -> remora_door:stop_service(Service)
+              end,
+    step(Request, Key, Hint);
+set_right({campaign, Name, Pid} = Key, Hint) ->
+    Request = case remora_intents:find(Key) of
+                  [_] -> remora_door:campaign(Name, Pid);
+                  [] -> remora_door:resign_name(Name, Pid)
               end,
     step(Request, Key, Hint).
 

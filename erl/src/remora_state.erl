@@ -18,7 +18,7 @@
 
 -export([create/1, open/3, live/0, lost/0, down/1, was_live/0]).
 -export([is_up/0, companion/0, line/0, call_timeout/0, epoch/0, version/0, set_version/1]).
--export([discovery/0, set_discovery/1]).
+-export([discovery/0, set_discovery/1, incarnation/0]).
 
 -define(UP, 1).
 -define(VERSION, 2).
@@ -29,7 +29,7 @@
 -define(LOST, 2).
 
 -type table() :: remora_info | remora_names | remora_groups | remora_scopes | remora_nodes
-               | remora_intents | remora_subscriptions.
+               | remora_members | remora_services | remora_intents | remora_subscriptions.
 -export_type([table/0]).
 
 %% @doc Makes the tables; the caller owns them.
@@ -41,6 +41,8 @@ create(CallTimeout) ->
     remora_groups = ets:new(remora_groups, [set | Read]),       % {{Scope, Group}, [Pid]}
     remora_scopes = ets:new(remora_scopes, [set | Read]),       % {Scope}
     remora_nodes = ets:new(remora_nodes, [set | Read]),         % {Node, visible | hidden}
+    remora_members = ets:new(remora_members, [set | Read]),     % {Node, Status, Incarnation, Map, LearntMs}
+    remora_services = ets:new(remora_services, [set | Read]),   % membership and election, see remora_services
     remora_intents = ets:new(remora_intents, [ordered_set, {write_concurrency, true} | Read]), % see remora_intents
     remora_subscriptions = ets:new(remora_subscriptions, [bag | Read]),  % {Topic, Ref, Pid}
     true = ets:insert(remora_info, {call_timeout, CallTimeout}),
@@ -69,6 +71,7 @@ live() ->
         ?LIVE -> ok;
         _ ->
             remora_discovery_front:companion(up),
+            remora_beat:companion_up(),
             remora_events:notify(companion_up)
     end.
 
@@ -142,6 +145,10 @@ set_discovery(Wanted) ->
     try ets:insert(remora_info, {discovery, Wanted}) of true -> ok
     catch error:badarg -> ok
     end.
+
+%% @doc Which companion it is, or was last: another one knows nothing of what that one had learnt.
+-spec incarnation() -> {node(), Creation :: non_neg_integer()} | none.
+incarnation() -> info(incarnation, none).
 
 %% The tables are gone when the supervisor is.
 info(Key, Default) ->

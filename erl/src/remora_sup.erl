@@ -11,6 +11,7 @@
 %%%   remora_mirror      the copy that reads are answered from
 %%%   remora_server      the connection, replay
 %%%   remora_discovery   finding and connecting other nodes (remora_discovery_front)
+%%%   remora_beat        says to the companion that this VM does not hang
 %%%
 %%% rest_for_one: a new program has a new stream and is told everything again; a crash of the mirror or the connection
 %%% leaves the program running. All tables belong to the supervisor.
@@ -24,6 +25,7 @@
 
 -type start_error() :: remora_options:problem()
                      | remora_binary:problem()
+                     | {membership, {no_socket, Text :: binary()}}
                      | {companion, {usage | name_taken | no_epmd | address_in_use | bad_address, Text :: binary()}}
                      | {companion, {exit_status, non_neg_integer(), LastText :: binary()}}
                      | {companion, {not_started, term()}}
@@ -105,6 +107,7 @@ stop() ->
 init(#{restart_intensity := {Restarts, Seconds}, call_timeout := CallTimeout, pg_scopes := Scopes} = Options) ->
     ok = remora_state:create(CallTimeout),
     lists:foreach(fun remora_intents:put_scope/1, Scopes),
+    lists:foreach(fun(Service) -> remora_intents:start_with(Service, Options) end, [membership, election]),
     maps:get(max_new_atoms, Options) > 0 andalso remora_settings:set_atom_budget(maps:get(max_new_atoms, Options)),
     {ok, {#{strategy => rest_for_one, intensity => Restarts, period => Seconds}, []}}.
 
@@ -113,4 +116,5 @@ children(Options) ->
      #{id => remora_port, start => {remora_port, start_link, [Options]}, shutdown => 10_000},
      #{id => remora_mirror, start => {remora_mirror, start_link, []}},
      #{id => remora_server, start => {remora_server, start_link, [Options]}},
-     #{id => remora_discovery, start => {remora_discovery_front, start_link, [Options]}}].
+     #{id => remora_discovery, start => {remora_discovery_front, start_link, [Options]}},
+     #{id => remora_beat, start => {remora_beat, start_link, []}}].

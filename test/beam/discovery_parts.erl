@@ -9,7 +9,8 @@
 -export([start_dnsmasq/2, start_dnsmasq/3, set_hosts/2, failing_dns/1, silent_dns/0]).
 -export([certificates/1, start_kubernetes/2, serve/2, asked/1, stop_kubernetes/1, endpoints/2]).
 -export([black_holes/2, fill/1]).
--export([start_hosts/2, stop_hosts/1, cut/2, heal/2, command_on/3, start_on/4, address/1, address6/1, may_have_hosts/0]).
+-export([start_hosts/2, stop_hosts/1, cut/2, heal/2, filter/3, filter_off/2, command_on/3, start_on/4, enter/2, address/1, address6/1,
+         may_have_hosts/0]).
 
 -define(READY_MS, 10_000).
 
@@ -254,6 +255,16 @@ port_name(I) -> "port" ++ integer_to_list(I).
 cut(#{switch := Switch}, I) -> ok = ip(Switch, ["link set ", port_name(I), " down"]).
 heal(#{switch := Switch}, I) -> ok = ip(Switch, ["link set ", port_name(I), " up"]).
 
+%% What comes in from the cable is judged by a rule of nft: "drop" cuts one way only, "numgen random mod 100 < 20 drop" loses
+%% a fifth.
+filter(Hosts, I, Rule) ->
+    "" = command_on(Hosts, I, ["nft 'add table inet f; flush table inet f; add chain inet f i { type filter hook input priority 0; }; "
+                               "add rule inet f i iifname eth0 ", Rule, "'"]),
+    ok.
+filter_off(Hosts, I) ->
+    "" = command_on(Hosts, I, "nft 'add table inet f; delete table inet f'"),
+    ok.
+
 ip(Host, Command) ->
     case command(Host, ["ip ", Command]) of
         "" -> ok;
@@ -265,6 +276,11 @@ command(#{os_pid := Pid}, Command) ->
     os:cmd(lists:flatten(["nsenter -t ", integer_to_list(Pid), " -n ", Command, " 2>&1"])).
 
 %% A program there; nsenter becomes it.
-start_on(#{hosts := Hosts}, I, Program, Arguments) ->
+start_on(Hosts, I, Program, Arguments) ->
+    [Enter | More] = enter(Hosts, I),
+    {Enter, More ++ [Program | Arguments]}.
+
+%% The command line that a program there begins with.
+enter(#{hosts := Hosts}, I) ->
     #{os_pid := Pid} = maps:get(I, Hosts),
-    {os:find_executable("nsenter"), ["-t", integer_to_list(Pid), "-n", Program | Arguments]}.
+    [os:find_executable("nsenter"), "-t", integer_to_list(Pid), "-n"].

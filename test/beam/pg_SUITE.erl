@@ -488,15 +488,15 @@ command_line(Config) ->
     [begin
          Node = atom_to_list(N),
          ?assertEqual({0, ["\"text\"", "g", "{room,1}"]}, client(Config, ["groups", Node])),
-         {0, [Line]} = client(Config, ["members", "--node", Node, "{room, 1}"]),
+         {0, [Line]} = client(Config, ["groups", Node, "{room, 1}"]),
          ?assertEqual(Text, lists:sublist(Line, length(Text))),
-         ?assertEqual({0, []}, client(Config, ["members", "nobody", "--node", Node])),
+         ?assertEqual({0, []}, client(Config, ["groups", Node, "nobody"])),
          ?assertMatch({0, ["[" ++ _]}, client(Config, ["groups", "--json", Node])),
          ?assertMatch({1, []}, client(Config, ["groups", Node, "--scope", "nosuch"])),
-         ?assertMatch({2, []}, client(Config, ["members", "{room", "--node", Node]))
+         ?assertMatch({2, []}, client(Config, ["groups", Node, "{room"]))
      end || N <- [Ours, Theirs]],
     ?assertEqual({0, ["only_here"]}, client(Config, ["groups", atom_to_list(Ours), "--scope", "second"])),
-    ?assertMatch({2, []}, client(Config, ["members", "g"])).
+    ?assertMatch({2, []}, client(Config, ["groups"])).
 
 %% ---- speed -----------------------------------------------------------------------------------------------
 

@@ -150,12 +150,13 @@ answers(Port) ->
 %% ---- OTP nodes -------------------------------------------------------------------------------------
 
 %% Options: name, epmd_port, cookie, dir; release 25 | 27; otp_args [string()]; env [{K, V}]; hidden boolean();
-%% ticktime seconds; port (a fixed listen port); no_epmd boolean(); host (an address of this machine); modules to load beside the helpers.
+%% ticktime seconds; port (a fixed listen port); no_epmd boolean(); host (an address of this machine); modules to load beside the helpers;
+%% enter [string()], a command that starts it elsewhere and becomes it.
 start_peer(Opts = #{name := Name, dir := Dir}) ->
     Release = maps:get(release, Opts, 25),
     Log = filename:join(Dir, lists:concat([Name, "-otp", Release, ".log"])),
     PeerOpts = #{connection => standard_io, name => Name, host => host(Opts), longnames => true,
-                 exec => logged(erl(Release)), args => peer_args(Opts), env => [{"PROGRAM_LOG", Log} | peer_env(Opts)],
+                 exec => logged(maps:get(enter, Opts, []) ++ erl(Release)), args => peer_args(Opts), env => [{"PROGRAM_LOG", Log} | peer_env(Opts)],
                  peer_down => continue, wait_boot => 30_000},
     case hold(fun() -> held_peer(Log, PeerOpts) end) of
         {ok, Holder, {Server, Node}} ->

@@ -34,7 +34,7 @@ start_order(Config) ->
         ?assert(lists:member(Companion, rcall(Vm, erlang, nodes, []))),
         wait_until(fun() -> lists:member(Companion, rcall(Other, erlang, nodes, [])) end, 5_000),
         Children = [Id || {Id, Pid, _, _} <- lists:reverse(rcall(Vm, supervisor, which_children, [remora_sup])), is_pid(Pid)],
-        ?assertEqual([remora_intents, remora_port, remora_mirror, remora_server, remora_discovery], Children)
+        ?assertEqual([remora_intents, remora_port, remora_mirror, remora_server, remora_discovery, remora_beat], Children)
     end),
     %% Nothing is left, and nobody lost a third node by it.
     ?assertEqual({error, not_running}, rcall(Vm, remora, status, [])),

@@ -13,7 +13,7 @@ cases() ->
      messages, calls, sizes,
      nodes_and_connections, connect_errors, nodes_told, events_told,
      atoms_stay, atom_budget, settings, correlation_ids, log_backends,
-     not_running_at_all, unsupported_yet, errors_are_sentences, start_a_node, read_your_writes].
+     not_running_at_all, errors_are_sentences, start_a_node, read_your_writes].
 
 peers() -> [pg_peer(), pg_peer(), pg_peer()].
 pg_peer() -> maps:merge(#{otp_args => ["-kernel", "start_pg", "true"]}, shim_ct:peer_opts(?MODULE)).
@@ -647,24 +647,31 @@ not_running_at_all(Config) ->
             {stop_scope, [s]}, {subscribe, [g]}, {subscribe_scope, []}, {unsubscribe, [make_ref()]}]]
         ++ [{remora_cluster, F, A} || {F, A} <- [{connect, [Node]}, {disconnect, [Node]}, {ping, [Node]}, {nodes, []}, {hidden_nodes, []},
             {companion, []}, {connected_count, []}, {health, []}]]
+        ++ [{remora_membership, F, A} || {F, A} <- [{start_service, []}, {start_service, [#{interval => 5}]}, {stop_service, []},
+            {alive, []}, {suspect, []}, {members, []}, {members_fresh, []}, {member, [Node]}, {members_with_status, []},
+            {current_leader, []}, {set_metadata, [#{}]}, {event, [e, <<>>]}, {merge, [[]]}, {tell, [Node, []]}, {metrics, []},
+            {health, []}, {subscribe, []}, {unsubscribe, [make_ref()]}]]
+        ++ [{remora_election, F, A} || {F, A} <- [{start_service, [#{}]}, {stop_service, []}, {elect, []}, {elect, [1_000]},
+            {current_leader, []}, {current_term, []}, {fencing_token, []}, {check_token, [1]}, {status, []}, {transfer, [Node]},
+            {resign, []}, {add_voter, [Node]}, {remove_voter, [Node]}, {campaign, [n, Pid]}, {resign, [n, Pid]}, {leader, [n]},
+            {holds, [n, Pid]}, {subscribe, []}, {subscribe, [n]}, {unsubscribe, [make_ref()]}]]
+        ++ [{remora_health, F, A} || {F, A} <- [{cluster, []}, {node, [Node]}, {alive_count, []}, {suspect_count, []},
+            {dead_count, []}, {greatest, []}]]
         ++ [{remora_rpc, call, [Node, erlang, node, []]}, {remora_rpc, cast, [Node, erlang, node, []]},
+            {remora_membership, local_view, []}, {remora_election, start_service, []},
             {remora_monitor, monitor_node, [Node]}, {remora_monitor, monitor_nodes, []},
             {remora_monitor, demonitor_node, [make_ref()]}, {remora_messaging, send_name, [n, m]},
             {remora_messaging, call, [{name, n}, m]}]],
     ?assertEqual([{error, not_running}], rcall(Plain, remora_rpc, multicall, [[Node], erlang, node, []])),
     ?assertEqual([{error, not_running}], rcall(Plain, remora_registry, register_many, [[{n, Pid}]])),
+    ?assertEqual(false, rcall(Plain, remora_election, am_i_leader, [])),
+    ?assertEqual(false, rcall(Plain, remora_membership, is_started, [])),
+    ?assertEqual(false, rcall(Plain, remora_health, has_quorum, [1])),
     ?assertEqual(no, rcall(Plain, remora_registry, register_name, [n, Pid])),
     ?assertEqual(ok, rcall(Plain, remora_registry, unregister_name, [n])),
     ?assertEqual(undefined, rcall(Plain, remora_registry, whereis_name, [n])),
     ?assertEqual(ok, rcall(Plain, remora_messaging, send, [Pid, m])),
     ?assertMatch({ok, _}, rcall(Plain, remora_atoms, to_atom, [<<"erlang">>])).
-
-%% Until the node can do it.
-unsupported_yet(Config) ->
-    Vm = vm(Config),
-    Values = #{1 => [#{}], 0 => []},
-    [?assertEqual({M, F, {error, unsupported}}, {M, F, rcall(Vm, M, F, maps:get(Arity, Values))})
-     || M <- [remora_membership, remora_election], {F, Arity} <- rcall(Vm, M, module_info, [exports]), F =/= module_info].
 
 %% Each reason that a spec names has a sentence of its own, and its sentence says what it is about.
 errors_are_sentences(_) ->
@@ -676,10 +683,14 @@ errors_are_sentences(_) ->
          ?assertEqual({Reason, $.}, {Reason, binary:last(Text)}),
          ?assertEqual(Text, remora_error:format({error, Reason}))
      end || Reason <-
-        [not_running, timeout, unsupported, {taken, Pid}, already_named, {member_timeout, n@h}, busy, not_found, not_joined,
+        [not_running, timeout, {taken, Pid}, already_named, {member_timeout, n@h}, busy, not_found, not_joined,
          {no_scope, s}, name_taken, system_limit, badarg, {nodedown, n@h}, {undef, {m, f, 3}}, {raised, error, why},
          {badrpc, why}, {too_large, 5, 4}, noproc, {exit, why}, not_connected, {no_such_atom, <<"x">>}, {atom_budget, 5},
-         {too_long, binary:copy(<<"x">>, 300)}, no_crypto, already_started, bad_name, bad_cookie, {name_taken, n@h}, {failed, why}]],
+         {too_long, binary:copy(<<"x">>, 300)}, no_crypto, already_started, bad_name, bad_cookie, {name_taken, n@h}, {failed, why},
+         not_started, {membership_option, interval, <<"wrong">>}, {election_option, lease, <<"wrong">>}, {no_socket, <<"in use">>},
+         {membership, {no_socket, <<"in use">>}}, {metadata_too_large, 600, 512}, {event_too_large, 600, 512}, unknown_node,
+         not_configured, no_leader, not_leader, is_voter, not_voter, too_many, stale_token, unknown_token, stopped,
+         not_campaigning, not_held]],
     ?assertMatch({_, _}, binary:match(remora_error:format({surprise, 1}), <<"surprise">>)).
 
 %% A VM that becomes a node, and then has a companion.

@@ -4,6 +4,7 @@
 
 -export([peer_opts/1, program/1, start/1, start/2, stop/1, with/3, os_pid/1, kill_companion/1, gone/1, await_up/1,
          heard/3, error_text/1]).
+-export([doc_example/2, beside_a_stand/4, reconnect/2, lose/0, apart/1]).
 -import(remora_ct, [rcall/4, wait_until/2]).
 
 %% Options of a peer that has the package: its modules, and those of a suite.
@@ -55,3 +56,42 @@ heard(Peer, Listener, Count) ->
 
 %% What a user reads of an error; it must be about it.
 error_text(Reason) -> binary_to_list(unicode:characters_to_binary(remora_error:format(Reason), utf8, latin1)).
+
+%% ---- a companion that is none: doorstand, on another VM ---------------------------------------------------------------
+
+beside_a_stand(Vm, #{node := Node} = Second, Options, Test) ->
+    ok = rcall(Second, doorstand, start, []),
+    try
+        {ok, _} = start(Vm, Options#{binary => {managed_elsewhere, Node}, call_timeout => 500}),
+        Test(Vm, Second)
+    after
+        stop(Vm),
+        rcall(Second, doorstand, stop, [])
+    end.
+
+%% The connection breaks, and whoever is there afterwards is the companion.
+reconnect(Vm, #{node := Node}) ->
+    Before = rcall(Vm, remora_state, epoch, []),
+    true = rcall(Vm, erlang, disconnect_node, [Node]),
+    wait_until(fun() -> rcall(Vm, remora_state, is_up, []) andalso rcall(Vm, remora_state, epoch, []) =/= Before end, 10_000).
+
+%% As if a message of the stream had been lost: ours is behind.
+lose() ->
+    _ = sys:replace_state(remora_mirror, fun(State) -> setelement(4, State, element(4, State) + 1_000) end),
+    ok.
+
+%% All at once, and again: `global' of one introduces those that are still connected to each other.
+apart(Config) ->
+    wait_until(fun() ->
+                   [remora_ct:run(P, fun() -> [erlang:disconnect_node(N) || N <- nodes(connected)] end) || P <- remora_ct:peers(Config)],
+                   lists:all(fun(P) -> rcall(P, erlang, nodes, [connected]) =:= [] end, remora_ct:peers(Config))
+               end, 20_000).
+
+%% What the head of a module shows is so.
+doc_example(Vm, Module) ->
+    {ok, Source} = file:read_file(proplists:get_value(source, Module:module_info(compile))),
+    [_, Block | _] = re:split(Source, "%%% (?:```|\'\'\')\n", [{return, list}]),
+    {ok, Tokens, _} = erl_scan:string(re:replace(Block, "(^|\n)%%%", "\\1", [global, {return, list}])),
+    {ok, Expressions} = erl_parse:parse_exprs(Tokens),
+    true = rcall(Vm, os, putenv, ["REMORA_BIN", program(Vm)]),
+    remora_ct:run(Vm, fun() -> {value, _, _} = erl_eval:exprs(Expressions, erl_eval:new_bindings()), ok = remora:stop() end).

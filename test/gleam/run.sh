@@ -49,6 +49,9 @@ until epmd -names >/dev/null 2>&1; do
   }
   sleep 0.02
 done
+# What the tests write, as the state of an election, is below the home.
+case $REMORA_BIN in /*) ;; *) REMORA_BIN=$PWD/$REMORA_BIN ;; esac
+cd "$home"
 code=0
 erl +Bd -noinput -kernel logger "[{handler, default, logger_std_h, #{config => #{file => \"$work/vm.log\"}}}]" \
   -name app@127.0.0.1 -pa "$work/beams" -s gleam_tests main "$@" || code=$?

@@ -2,6 +2,8 @@
 // the end of the trace; the same seed gives the same run, so `sim --seed N --trace` shows all of it.
 #include "sim/discovery.hpp"
 #include "sim/election.hpp"
+#include "sim/membership.hpp"
+#include "sim/membership_table.hpp"
 #include "sim/mutants.hpp"
 #include "sim/run.hpp"
 
@@ -47,6 +49,7 @@ std::vector<fault> faults_of(Mutants const& all) {
 constexpr std::array worlds{
     world{"discovery", run_discovery, [] { return faults_of(discovery_mutants()); }},
     world{"election", run_election, [] { return faults_of(election_mutants()); }},
+    world{"membership", run_membership, [] { return faults_of(membership_mutants()); }},
     world{"election-times", run_election_times, [] { return std::vector<fault>(); }},
 };
 
@@ -57,6 +60,8 @@ struct options {
   bool repeat = false;
   bool self_test = false;
   bool keep_going = false;
+  bool table = false; // of membership
+  bool is_short = false;
   world const* in = nullptr; // none: whole nodes
 };
 
@@ -151,7 +156,8 @@ bool self_test(options const& o) {
 
 [[noreturn]] void usage() {
   std::cerr << "sim [--seed N] [--runs M] [--trace] [--lines L] [--nodes K] [--only links,groups,names]\n"
-               "    [--repeat] [--keep-going] [--self-test] [--discovery | --election | --election-times]\n";
+               "    [--repeat] [--keep-going] [--self-test] [--discovery | --election | --election-times | --membership]\n"
+               "sim --membership --table [--short]\n";
   std::exit(2);
 }
 
@@ -186,6 +192,10 @@ options parse(int argc, char** argv) {
       o.keep_going = true;
     else if (a == "--self-test")
       o.self_test = true;
+    else if (a == "--table")
+      o.table = true;
+    else if (a == "--short")
+      o.is_short = true;
     else if (auto const* const w = find_world(a))
       o.in = w;
     else if (a == "--mutant")
@@ -209,6 +219,7 @@ int main(int argc, char** argv) {
   auto const o = parse(argc, argv);
   for (int const s : {SIGABRT, SIGALRM}) std::signal(s, died);
   if (o.self_test) return self_test(o) ? 0 : 1;
+  if (o.table) return print_membership_table(o.is_short, o.each.seed) ? 0 : 1;
   auto const began = std::chrono::steady_clock::now();
   std::uint64_t failed = 0;
   std::uint64_t done = 0;

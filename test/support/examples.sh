@@ -74,5 +74,20 @@ three was cut off, and the others know it
 the cut was healed, and all are connected again
 END
 
+prints membership <<'END'
+gossip has converged: each of the three knows the streets of all
+two was stopped, and the others know it
+two goes on, objects, and is alive again
+three was told to end, and its companion has left in order
+END
+
+prints leader <<'END'
+one of the three leads, and its worker writes
+its VM was stopped, so another one leads and writes, with a greater token
+it goes on with what it was at, and the ledger refuses the old token
+the one that led was killed, and another one writes, with a greater token
+no token in the ledger is lower than one before it
+END
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

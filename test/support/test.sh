@@ -88,6 +88,10 @@ part sim-discovery-checkers build/release/test/sim --discovery --self-test
 part sim-election build/release/test/sim --election --runs 500 --keep-going
 part sim-election-repeats build/release/test/sim --election --runs 50 --seed 5000 --repeat
 part sim-election-checkers build/release/test/sim --election --self-test
+part sim-membership build/release/test/sim --membership --runs 600 --keep-going
+part sim-membership-repeats build/release/test/sim --membership --runs 20 --seed 5000 --repeat
+part sim-membership-checkers build/release/test/sim --membership --self-test
+part sim-membership-table build/release/test/sim --membership --table --short
 part install test/support/install.sh
 part readme test/support/readme.sh
 part otp27 test/support/otp27.sh build/otp27
@@ -98,6 +102,7 @@ part asan-units units build/asan/test/unit
 part asan-sim build/asan/test/sim --runs 150 --seed 10000 --keep-going
 part asan-sim-discovery build/asan/test/sim --discovery --runs 100 --seed 10000 --keep-going
 part asan-sim-election build/asan/test/sim --election --runs 60 --seed 10000 --keep-going
+part asan-sim-membership build/asan/test/sim --membership --runs 40 --seed 10000 --keep-going
 part fuzz-corpus replay
 part beam beam
 echo "$passed passed, $failed failed"

@@ -1,80 +1,91 @@
-//// What companions tell each other of the members of a cluster.
+//// What companions tell each other of the members of a cluster, for who has
+//// news of nodes from elsewhere: an orchestrator, another cluster's view.
 ////
-//// **Not in this version of remora**, but for `pick_random_peers`: the other
-//// functions return `Unsupported`.
+//// What is told is hearsay, and nobody dies of it: who is said to be gone is
+//// probed at once, and who is said to be there is asked whether it is. This node
+//// itself objects, with a greater incarnation. Of an incarnation below that
+//// which is known, and of nodes that are not known, nothing is learnt.
 ////
 //// ```gleam
 //// import remora/gossip
+//// import remora/membership
 ////
+//// let assert Ok(Nil) = membership.start_service(500)
+//// let assert Ok([_, ..]) = gossip.local_view()
 //// let assert [_, _] = gossip.pick_random_peers(["a", "b", "c"], 2)
 //// ```
 
-import remora/internal/text
-import remora/membership.{type Status}
+import remora/membership.{type MembershipError, type Status}
 
-/// What is known of a node, and when it was learnt, in milliseconds since 1970.
+/// What is known of a node, and when this VM heard its status, in milliseconds
+/// since 1970.
 pub type GossipEntry {
   GossipEntry(node: String, status: Status, incarnation: Int, timestamp: Int)
 }
 
-/// Why it was not done.
+/// Why it was not told.
 pub type GossipError {
-  /// Not in this version of remora.
-  Unsupported
-  /// Membership is not started, or there is no companion now.
-  NotRunning
+  /// No member has this name, or it takes no part itself.
+  UnknownNode(node: String)
+  NotTold(error: MembershipError)
 }
 
-/// What this node knows of all nodes.
-///
-/// ```gleam
-/// import remora/gossip
-///
-/// let assert Error(gossip.Unsupported) = gossip.local_view()
-/// ```
-pub fn local_view() -> Result(List(GossipEntry), GossipError) {
-  Error(Unsupported)
-}
-
-/// Tells a node.
-///
-/// ```gleam
-/// import remora/gossip
-///
-/// let assert Error(gossip.Unsupported) = gossip.send_to("b@10.0.0.2", [])
-/// ```
-pub fn send_to(
-  _node: String,
-  _entries: List(GossipEntry),
-) -> Result(Nil, GossipError) {
-  Error(Unsupported)
-}
-
-/// Learns from what a node told.
-///
-/// ```gleam
-/// import remora/gossip
-///
-/// let assert Error(gossip.Unsupported) = gossip.receive_and_merge([])
-/// ```
-pub fn receive_and_merge(
-  _entries: List(GossipEntry),
-) -> Result(Nil, GossipError) {
-  Error(Unsupported)
-}
-
-/// Learns one thing. The higher incarnation is right; of two alike, the worse
-/// status.
+/// What this node knows of all nodes: the companion is asked.
 ///
 /// ```gleam
 /// import remora/gossip
 /// import remora/membership
 ///
-/// let entry = gossip.GossipEntry("b@10.0.0.2", membership.Suspect, 3, 0)
-/// let assert Error(gossip.Unsupported) = gossip.merge_single(entry)
+/// let assert Ok(Nil) = membership.start_service(500)
+/// let assert Ok([_, ..]) = gossip.local_view()
 /// ```
-pub fn merge_single(_entry: GossipEntry) -> Result(Nil, GossipError) {
-  Error(Unsupported)
+@external(erlang, "remora_membership_ffi", "local_view")
+pub fn local_view() -> Result(List(GossipEntry), MembershipError)
+
+/// Tells a member, which learns from it as from `receive_and_merge`.
+///
+/// ```gleam
+/// import remora/gossip
+/// import remora/membership
+///
+/// let assert Ok(Nil) = membership.start_service(500)
+/// let assert Error(gossip.UnknownNode("unheard_of@10.0.0.2")) =
+///   gossip.send_to("unheard_of@10.0.0.2", [])
+/// ```
+@external(erlang, "remora_membership_ffi", "send_to")
+pub fn send_to(
+  node: String,
+  entries: List(GossipEntry),
+) -> Result(Nil, GossipError)
+
+/// Learns from what somebody told.
+///
+/// ```gleam
+/// import remora/gossip
+/// import remora/membership
+///
+/// let assert Ok(Nil) = membership.start_service(500)
+/// let assert Ok(entries) = gossip.local_view()
+/// let assert Ok(Nil) = gossip.receive_and_merge(entries)
+/// ```
+@external(erlang, "remora_membership_ffi", "merge")
+pub fn receive_and_merge(
+  entries: List(GossipEntry),
+) -> Result(Nil, MembershipError)
+
+/// Learns one thing. This node itself objects to being suspected.
+///
+/// ```gleam
+/// import remora/gossip
+/// import remora/membership
+///
+/// let assert Ok(Nil) = membership.start_service(500)
+/// let own = "app_remora@127.0.0.1"
+/// let entry = gossip.GossipEntry(own, membership.Suspect, 0, 0)
+/// let assert Ok(Nil) = gossip.merge_single(entry)
+/// ```
+pub fn merge_single(entry: GossipEntry) -> Result(Nil, MembershipError) {
+  receive_and_merge([entry])
 }
 
 /// So many of the nodes, by chance, none twice; all of them when there are no
@@ -89,17 +100,18 @@ pub fn merge_single(_entry: GossipEntry) -> Result(Nil, GossipError) {
 @external(erlang, "remora_ffi", "pick_random")
 pub fn pick_random_peers(nodes: List(String), count: Int) -> List(String)
 
-/// A sentence for people.
+/// A sentence for people: what was found and what to do.
 ///
 /// ```gleam
 /// import remora/gossip
 ///
-/// let assert "this is not in this version of remora" =
-///   gossip.describe_gossip_error(gossip.Unsupported)
+/// let assert "b@h is no member that takes part in membership itself" =
+///   gossip.describe_gossip_error(gossip.UnknownNode("b@h"))
 /// ```
 pub fn describe_gossip_error(error: GossipError) -> String {
   case error {
-    Unsupported -> text.unsupported
-    NotRunning -> text.not_running
+    UnknownNode(node) ->
+      node <> " is no member that takes part in membership itself"
+    NotTold(error) -> membership.describe_membership_error(error)
   }
 }

@@ -1,8 +1,11 @@
 //// How a cluster does, as this VM's companion sees it.
 ////
-//// In this version a node is alive when it is connected to the companion.
-//// Suspicions come with `remora/membership`, which is not in this version; so
-//// nobody is suspect, and a dead node is one that is not connected.
+//// When `remora/membership` runs, by its verdicts: a node that hangs is suspect
+//// and then dead, whatever its connections say. When it does not run, a node is
+//// alive when it is connected to the companion, and nobody is suspect or dead.
+////
+//// This VM counts, its own companion does not: those of other VMs are nodes as
+//// any.
 ////
 //// ```gleam
 //// import remora/health
@@ -12,37 +15,48 @@
 //// let assert True = health.has_quorum(1)
 //// ```
 
-import gleam/list
-import gleam/result
-import remora/cluster
 import remora/internal/text
 
 /// How the whole cluster does.
 pub type ClusterHealth {
   /// There are other nodes, and no doubts about any of them.
   Healthy
-  /// So many nodes are suspected, so many are dead.
+  /// So many nodes are suspected, so many are dead and not yet forgotten.
   Degraded(suspect_count: Int, dead_count: Int)
-  /// No other node is connected.
+  /// No other node is alive.
   Isolated
 }
 
 /// How a node does.
 pub type NodeHealth {
-  /// It is connected, or it is this one.
+  /// It is alive.
   NodeHealthy
+  /// It is this one, alive, and slow for these reasons. Others are not known so
+  /// well.
+  NodeStrained(reasons: List(Reason))
   /// It does not answer everybody.
   NodeSuspect
-  /// It is not connected.
+  /// It is dead, has left, or is not known.
   NodeDown
+}
+
+/// Why this node is slow.
+pub type Reason {
+  /// Its companion was late to answer others, or to hear them: it waits so many
+  /// times as long before it suspects anybody, 9 at most.
+  SlowToAnswer(multiplier: Int)
+  /// The companion does what it has to so late: the machine has too much to do.
+  Lagging(milliseconds: Int)
+  /// These do not read what is sent to them.
+  FullQueues(nodes: List(String))
 }
 
 /// Why nothing can be said.
 pub type HealthError {
   /// There is no companion now.
   NotRunning
-  /// Not in this version of remora.
-  Unsupported
+  /// It did not answer in time.
+  Timeout
 }
 
 /// Whether there are other nodes and no doubts about any of them. `False`
@@ -56,27 +70,26 @@ pub type HealthError {
 /// settings.set_allow_atom_creation(True)
 /// let assert Ok(Nil) = settings.set_max_new_atoms(100)
 /// let assert Ok(Nil) = cluster.connect("other@127.0.0.1")
-/// let assert True = health.is_healthy()
+/// let _healthy = health.is_healthy()
 /// ```
 pub fn is_healthy() -> Bool {
   cluster_health() == Ok(Healthy)
 }
 
-/// How one node does.
+/// How one node does. Read here, but for this VM and its companion, which is
+/// asked.
 ///
 /// ```gleam
 /// import remora/health
 ///
-/// let assert Ok(health.NodeHealthy) = health.node_health("app@127.0.0.1")
 /// let assert Ok(health.NodeDown) = health.node_health("nobody@127.0.0.1")
+/// case health.node_health("app@127.0.0.1") {
+///   Ok(health.NodeStrained([health.Lagging(ms), ..])) -> ms > 100
+///   _ -> True
+/// }
 /// ```
-pub fn node_health(node: String) -> Result(NodeHealth, HealthError) {
-  use nodes <- result.map(all_nodes())
-  case list.contains(nodes, node) {
-    True -> NodeHealthy
-    False -> NodeDown
-  }
-}
+@external(erlang, "remora_membership_ffi", "node_health")
+pub fn node_health(node: String) -> Result(NodeHealth, HealthError)
 
 /// How the whole cluster does.
 ///
@@ -85,13 +98,8 @@ pub fn node_health(node: String) -> Result(NodeHealth, HealthError) {
 ///
 /// let assert Ok(_health) = health.cluster_health()
 /// ```
-pub fn cluster_health() -> Result(ClusterHealth, HealthError) {
-  use alive <- result.map(alive_count())
-  case alive > 1 {
-    True -> Healthy
-    False -> Isolated
-  }
-}
+@external(erlang, "remora_membership_ffi", "cluster_health")
+pub fn cluster_health() -> Result(ClusterHealth, HealthError)
 
 /// How many nodes are alive, this VM included. Companions are nodes too: those
 /// of other VMs count, this VM's own does not.
@@ -101,24 +109,31 @@ pub fn cluster_health() -> Result(ClusterHealth, HealthError) {
 ///
 /// let assert Ok(_alive) = health.alive_count()
 /// ```
-pub fn alive_count() -> Result(Int, HealthError) {
-  use nodes <- result.map(all_nodes())
-  list.length(nodes)
-}
+@external(erlang, "remora_membership_ffi", "alive_count")
+pub fn alive_count() -> Result(Int, HealthError)
 
 /// How many nodes are suspected.
 ///
 /// ```gleam
 /// import remora/health
 ///
-/// let assert Error(health.Unsupported) = health.suspect_count()
+/// let assert Ok(_count) = health.suspect_count()
 /// ```
-pub fn suspect_count() -> Result(Int, HealthError) {
-  Error(Unsupported)
-}
+@external(erlang, "remora_membership_ffi", "suspect_count")
+pub fn suspect_count() -> Result(Int, HealthError)
 
-/// Whether more than half of so many nodes are alive, this VM included. `False`
-/// without a companion.
+/// How many nodes are dead, and not yet forgotten.
+///
+/// ```gleam
+/// import remora/health
+///
+/// let assert Ok(_count) = health.dead_count()
+/// ```
+@external(erlang, "remora_membership_ffi", "dead_count")
+pub fn dead_count() -> Result(Int, HealthError)
+
+/// Whether more than half of so many nodes are alive, this VM included; one that
+/// is suspected is not counted. `False` without a companion.
 ///
 /// ```gleam
 /// import remora/health
@@ -126,41 +141,32 @@ pub fn suspect_count() -> Result(Int, HealthError) {
 /// let assert True = health.has_quorum(1)
 /// let assert False = health.has_quorum(1000)
 /// ```
-pub fn has_quorum(expected: Int) -> Bool {
-  case alive_count() {
-    Ok(alive) -> alive * 2 > expected
-    Error(_) -> False
-  }
-}
+@external(erlang, "remora_health", "has_quorum")
+pub fn has_quorum(expected: Int) -> Bool
 
-/// The leader, as `remora/election` says.
+/// The greatest name of the nodes that are there, as
+/// `membership.current_leader`: good for a hint, not for a decision. One leader
+/// is `remora/election`'s.
 ///
 /// ```gleam
 /// import remora/health
 ///
-/// let assert Error(health.Unsupported) = health.current_leader()
+/// let assert Ok(_node) = health.current_leader()
 /// ```
-pub fn current_leader() -> Result(String, HealthError) {
-  Error(Unsupported)
-}
+@external(erlang, "remora_membership_ffi", "greatest")
+pub fn current_leader() -> Result(String, HealthError)
 
 /// A sentence for people.
 ///
 /// ```gleam
 /// import remora/health
 ///
-/// let assert "this is not in this version of remora" =
-///   health.describe_health_error(health.Unsupported)
+/// let assert "no companion runs; start remora, or wait until it is back" =
+///   health.describe_health_error(health.NotRunning)
 /// ```
 pub fn describe_health_error(error: HealthError) -> String {
   case error {
     NotRunning -> text.not_running
-    Unsupported -> text.unsupported
+    Timeout -> text.no_answer
   }
-}
-
-fn all_nodes() -> Result(List(String), HealthError) {
-  cluster.nodes()
-  |> result.map(fn(nodes) { [cluster.self_node(), ..nodes] })
-  |> result.replace_error(NotRunning)
 }

@@ -45,12 +45,14 @@ pub type DownReason {
   Crashed(reason: String)
 }
 
-/// A node of the companion came or went.
+/// A node of the companion came or went: by its connection, and, where
+/// `remora/membership` runs, by the verdict of the others.
 pub type NodeEvent {
   /// It is connected.
   NodeUp(node: String)
-  /// It is not any more. The reason is one word, for example
-  /// `connection_closed` or `net_tick_timeout`.
+  /// It is not any more, or it is dead, as `remora/membership` finds mostly long
+  /// before. It is told once. The reason is one word, for example
+  /// `connection_closed`, `net_tick_timeout` or `died`.
   NodeDown(node: String, reason: String)
 }
 
@@ -134,7 +136,7 @@ pub fn select_down(
 /// Tells a subject when this node connects to the companion or goes, until its
 /// owner ends or `demonitor_node` is called. The node need not be there, nor be
 /// known: if it is not connected, that is the first event, with the reason
-/// `not_connected`.
+/// `not_connected`, or `died`.
 ///
 /// ```gleam
 /// import gleam/erlang/process

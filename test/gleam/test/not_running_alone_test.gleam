@@ -5,8 +5,11 @@ import gleam/erlang/process
 import remora
 import remora/cluster
 import remora/codec
+import remora/election
+import remora/gossip
 import remora/groups
 import remora/health
+import remora/membership
 import remora/messaging
 import remora/monitor
 import remora/registry
@@ -81,6 +84,74 @@ pub fn nodes_test() {
   let assert Error(health.NotRunning) = at_once(health.cluster_health)
   let assert Error(monitor.NotRunning) =
     at_once(fn() { monitor.monitor_nodes(process.new_subject()) })
+}
+
+pub fn membership_test() {
+  let assert Error(membership.StartFailed(membership.NotRunning)) =
+    at_once(fn() { membership.start_service(500) })
+  let assert Error(membership.NotRunning) = at_once(membership.stop_service)
+  let assert Error(membership.NotRunning) = at_once(membership.alive)
+  let assert Error(membership.NotRunning) = at_once(membership.suspect)
+  let assert Error(membership.NotRunning) = at_once(membership.members)
+  let assert Error(membership.NotRunning) =
+    at_once(membership.members_with_status)
+  let assert Error(membership.NotRunning) = at_once(membership.current_leader)
+  let assert Error(membership.NotRunning) = at_once(membership.metrics)
+  let assert Error(membership.NotTold(membership.NotRunning)) =
+    at_once(fn() { membership.set_metadata([]) })
+  let assert Error(membership.NotTold(membership.NotRunning)) =
+    at_once(fn() { membership.event("e", <<>>) })
+  let assert Error(membership.NotRunning) =
+    at_once(fn() { membership.subscribe(process.new_subject()) })
+  let assert Error(membership.NotRunning) = at_once(gossip.local_view)
+  let assert Error(membership.NotRunning) =
+    at_once(fn() { gossip.receive_and_merge([]) })
+  let entry = gossip.GossipEntry("b@h", membership.Alive, 0, 0)
+  let assert Error(membership.NotRunning) =
+    at_once(fn() { gossip.merge_single(entry) })
+  let assert Error(gossip.NotTold(membership.NotRunning)) =
+    at_once(fn() { gossip.send_to("b@h", [entry]) })
+  let assert Error(health.NotRunning) = at_once(health.alive_count)
+  let assert Error(health.NotRunning) = at_once(health.suspect_count)
+  let assert Error(health.NotRunning) = at_once(health.dead_count)
+  let assert Error(health.NotRunning) = at_once(health.current_leader)
+  let assert Error(health.NotRunning) =
+    at_once(fn() { health.node_health("b@h") })
+}
+
+pub fn election_test() {
+  let assert Error(election.StartFailed(election.NotRunning)) =
+    at_once(election.start_service)
+  let assert Error(election.NotRunning) = at_once(election.stop_service)
+  let assert Error(election.NotRunning) = at_once(election.elect)
+  let assert Error(election.NotRunning) = at_once(election.current_leader)
+  let assert Error(election.NotRunning) = at_once(election.current_term)
+  let assert Error(election.NotRunning) = at_once(election.status)
+  let assert False = at_once(election.am_i_leader)
+  let assert Error(election.HoldUnknown(election.NotRunning)) =
+    at_once(election.fencing_token)
+  let assert Error(election.NotChecked(election.NotRunning)) =
+    at_once(fn() { election.check_token(1) })
+  let assert Error(election.NotChanged(election.NotRunning)) =
+    at_once(fn() { election.transfer(to: "b@h") })
+  let assert Error(election.NotChanged(election.NotRunning)) =
+    at_once(election.resign)
+  let assert Error(election.NotChanged(election.NotRunning)) =
+    at_once(fn() { election.add_voter("b@h") })
+  let assert Error(election.NotChanged(election.NotRunning)) =
+    at_once(fn() { election.remove_voter("b@h") })
+  let assert Error(election.CampaignFailed(election.NotRunning)) =
+    at_once(fn() { election.campaign("n") })
+  let assert Error(election.CampaignFailed(election.NotRunning)) =
+    at_once(fn() { election.resign_name("n") })
+  let assert Error(election.NotRunning) =
+    at_once(fn() { election.leader("n") })
+  let assert Error(election.HoldUnknown(election.NotRunning)) =
+    at_once(fn() { election.holds("n") })
+  let assert Error(election.NotRunning) =
+    at_once(fn() { election.subscribe(process.new_subject()) })
+  let assert Error(election.NotRunning) =
+    at_once(fn() { election.subscribe_name("n", process.new_subject()) })
 }
 
 pub fn calls_test() {

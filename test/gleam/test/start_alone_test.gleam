@@ -9,8 +9,10 @@ import gleam/string
 import remora
 import remora/binary
 import remora/codec
+import remora/election
 import remora/groups
 import remora/log
+import remora/membership
 import remora/messaging
 import remora/registry
 import remora/remote_call
@@ -45,6 +47,45 @@ pub fn what_is_given_is_what_runs_test() {
   let assert "0.1.0" = status.version
   let assert True = tests.os_process_is_there(status.os_pid)
   let assert Ok([]) = groups.members_in("gleam_tests_scope", "g")
+}
+
+// Both are on when the start returns.
+pub fn with_membership_and_election_test() {
+  let builder =
+    remora.none()
+    |> remora.with_membership(
+      membership.default_options()
+      |> membership.with_interval(200)
+      |> membership.with_metadata([#("zone", "a")]),
+    )
+    |> remora.with_election(
+      election.default_options()
+      |> election.with_voters(["app_remora@127.0.0.1"])
+      |> election.with_state_dir("state_alone"),
+    )
+  use <- started(builder)
+  let assert Ok([_, ..]) = membership.alive()
+  let assert Ok(members) = membership.members()
+  let assert Ok(own) =
+    list.find(members, fn(member) { member.node == "app_remora@127.0.0.1" })
+  let assert [#("zone", "a")] = own.metadata
+  let assert Ok(election.Leader("app_remora@127.0.0.1", _)) = election.elect()
+  let assert True = election.am_i_leader()
+}
+
+pub fn wrong_options_of_both_test() {
+  let wrong = membership.default_options() |> membership.with_interval(0)
+  let assert Error(remora.InvalidMembership("interval", _)) =
+    remora.start_link(remora.none() |> remora.with_membership(wrong))
+  // Right by themselves, and not together: the companion says so.
+  let wrong = election.default_options() |> election.with_heartbeat(60_000)
+  let assert Error(remora.InvalidElection("election_min", text)) =
+    remora.start_link(remora.none() |> remora.with_election(wrong))
+  let assert "the option election_min of the election is not right: " <> rest =
+    remora.describe_start_error(remora.InvalidElection("election_min", text))
+  let assert True = rest == text
+  // Nothing is left of it.
+  let assert Error(remora.StatusNotRunning) = remora.status()
 }
 
 pub fn the_program_ends_with_remora_test() {

@@ -8,7 +8,11 @@ import gleam/string
 pub const not_running: String =
   "no companion runs; start remora, or wait until it is back"
 
-pub const unsupported: String = "this is not in this version of remora"
+pub const no_answer: String = "the companion did not answer in time"
+
+pub fn not_started(service: String) -> String {
+  service <> " is not started; call start_service, or give remora its options"
+}
 
 pub fn too_large(bytes: Int, limit: Int) -> String {
   "a message of "

@@ -1,3 +1,5 @@
+import gleam/order.{type Order}
+
 @external(erlang, "gleam_standin_ffi", "string_split_once")
 pub fn split_once(
   string: String,
@@ -44,3 +46,6 @@ pub fn replace(
   each pattern: String,
   with substitute: String,
 ) -> String
+
+@external(erlang, "gleam_standin_ffi", "compare")
+pub fn compare(a: String, b: String) -> Order
