@@ -413,7 +413,7 @@ std::optional<base::time_point> core::machine::next_deadline() const {
   if (handover_) out = base::earliest(out, handover_->until);
   if (change_) out = base::earliest(out, change_->until);
   for (auto const& c : checks_) out = base::earliest(out, c.until);
-  for (auto const& [id, r] : requests_) out = base::earliest(out, r.until);
+  if (!due_.empty()) out = base::earliest(out, due_.begin()->first);
   return out;
 }
 

@@ -53,13 +53,14 @@ void core::machine::form() {
   auto const place =
       std::find_if(nodes.begin(), nodes.end(), [&](auto const& v) { return v.node == self_.node; }) -
       nodes.begin();
-  auto const turn_at = now_ + (place == 0 ? step() : place * options_.election_min + random_timeout());
+  auto const turn_at = [&] {
+    return now_ + (place == 0 ? step() : place * options_.election_min + random_timeout());
+  };
   if (!form_at_) {
-    form_at_ = all_here ? turn_at : turn_at + 4 * options_.election_max;
-    forms_early_ = !all_here;
-  } else if (forms_early_ && all_here) {
-    form_at_ = std::min(*form_at_, turn_at);
-    forms_early_ = false;
+    waits_for_all_ = !all_here;
+    form_at_ = turn_at() + (all_here ? base::duration() : 4 * options_.election_max);
+  } else if (all_here && std::exchange(waits_for_all_, false)) {
+    form_at_ = std::min(*form_at_, turn_at());
   }
   if (now_ < *form_at_) return;
   form_at_ = now_ + random_timeout() + options_.election_min;

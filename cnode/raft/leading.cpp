@@ -34,6 +34,7 @@ void core::machine::become_leader() {
   lease_until_ = {};
   desk_.begin(d_.term, now_ + at_least(std::max(options_.name_lease, name_lease_heard_)));
   for (auto& [node, p] : peers_) p.table = p.told = 0;
+  table_told_ = 0;
   handover_.reset();
   change_.reset();
   checks_.clear();
@@ -91,6 +92,8 @@ void core::machine::beat() {
   for (auto& [node, p] : peers_)
     if (p.speaks || find_voter(s_.config, node) != nullptr) beat_to(node, p);
   serve_names();
+  for (auto& [node, p] : peers_)
+    if (p.speaks && sure()) tell_table(node, &p); // again, if it was lost
   check_tokens();
 }
 
@@ -180,6 +183,7 @@ void core::machine::serve_names() {
   if (!sure()) return;
   desk_.give(now_);
   for (auto& [node, g] : desk_.grants_due(now_, 2 * options_.heartbeat)) post(node, std::move(g));
+  if (std::exchange(table_told_, desk_.table_version()) == desk_.table_version()) return;
   for (auto& [node, p] : peers_)
     if (p.speaks) tell_table(node, &p);
   tell_table(self_.node, nullptr);

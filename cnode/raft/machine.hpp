@@ -311,6 +311,7 @@ private:
   std::optional<handover> handover_;
   std::map<std::string, std::pair<base::time_point, base::duration>> not_to_; // no preference for it until
   std::vector<token_check> checks_;
+  std::uint64_t table_told_ = 0; // to all
 
   // named elections
   name_client client_;
@@ -328,11 +329,11 @@ private:
   std::vector<std::string> seen_;
   std::optional<proposal> proposal_;
   deadline form_at_;
-  bool forms_early_ = false; // it waits for voters that are not here yet
+  bool waits_for_all_ = false; // some voters are not here yet
   std::uint64_t highest_ballot_ = 0;
 
   std::map<request_id, waiting_request> requests_;
-  std::uint64_t last_own_ = 0;
+  std::set<std::pair<base::time_point, request_id>> due_; // these, by their ends
 
   base::time_point now_{};
   effects* out_ = nullptr; // during handle

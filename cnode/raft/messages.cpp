@@ -470,8 +470,7 @@ std::string describe(body const& b) {
           },
           [](vote const& m) {
             return fmt::format("{} term {} {}{}{}", m.pre ? "pre_vote" : "vote", m.asked,
-                               m.granted ? "granted" : "refused",
-                               m.wait.count() > 0 ? " for now" : "",
+                               m.granted ? "granted" : "refused", m.wait.count() > 0 ? " for now" : "",
                                m.config ? " its configuration is newer" : "");
           },
           [&](heartbeat const& m) {

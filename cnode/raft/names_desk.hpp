@@ -66,8 +66,8 @@ public:
   base::time_point settles() const { return settles_; }
   enum class standing_of_token : std::uint8_t { current, stale, unknown, unsure };
   standing_of_token look_up(std::uint64_t token, base::time_point now) const;
-  // All tokens of the term but a few are given: it takes another term to go on.
-  bool exhausted() const { return given_ + 1 >= name_token_bit; }
+  // All tokens of the term are given: it takes another term to go on.
+  bool exhausted() const { return given_ >= limits_.name_tokens_max; }
 
   std::size_t name_count() const { return names_.size(); }
   std::size_t session_count() const { return sessions_.size(); }

@@ -2,6 +2,8 @@
 // Every request is answered, in the end by a timeout.
 #include "raft/machine.hpp"
 
+#include "base/check.hpp"
+
 #include <algorithm>
 
 namespace remora::raft {
@@ -27,6 +29,7 @@ void core::machine::on(elect const& e) {
   waiting_request r;
   r.elects = true;
   r.until = now_ + 3 * options_.election_max;
+  due_.emplace(r.until, e.id);
   requests_.emplace(e.id, r);
   if (!leader_.node.empty() && !suspects_) finish(e.id, led_by{leader_.node, leader_.token});
 }
@@ -59,6 +62,7 @@ void core::machine::ask(request_id id, wire::request what) {
   waiting_request r;
   r.what = std::move(what);
   r.until = now_ + patience();
+  due_.emplace(r.until, id);
   auto const at = requests_.emplace(id, std::move(r)).first;
   forward(id, at->second);
 }
@@ -125,7 +129,10 @@ void core::machine::answer(asker const& to, std::optional<failure> failed) {
 }
 
 void core::machine::finish(request_id id, result r) {
-  requests_.erase(id);
+  auto const at = requests_.find(id);
+  base::check(at != requests_.end(), "election: who is answered has asked");
+  due_.erase({at->second.until, id});
+  requests_.erase(at);
   out_->emplace_back(reply{id, std::move(r)});
 }
 
@@ -133,10 +140,8 @@ void core::machine::requests_due() {
   for (auto const& c : checks_)
     if (now_ >= c.until) answer(c.from, failure::timeout);
   std::erase_if(checks_, [&](auto const& c) { return now_ >= c.until; });
-  std::vector<request_id> over;
-  for (auto const& [id, r] : requests_)
-    if (now_ >= r.until) over.push_back(id);
-  for (auto const id : over) finish(id, leader_.node.empty() ? failure::no_leader : failure::timeout);
+  while (!due_.empty() && due_.begin()->first <= now_)
+    finish(due_.begin()->second, leader_.node.empty() ? failure::no_leader : failure::timeout);
 }
 
 // ---- candidates of this node for names

@@ -83,9 +83,10 @@ inline constexpr double drift_max = 0.01;
 struct limits { // each is tested
   std::size_t voters_max = 31;
   std::size_t observers_max = 4'096;
-  std::size_t names_max = 10'000;     // of named elections, at the leader
-  std::size_t candidates_max = 1'024; // of one name
-  std::size_t campaigns_max = 10'000; // of this node
+  std::size_t names_max = 10'000;                  // of named elections, at the leader
+  std::size_t candidates_max = 1'024;              // of one name
+  std::size_t campaigns_max = 10'000;              // of this node
+  std::uint64_t name_tokens_max = (1U << 19U) - 1; // of one term; then the leader takes another term
   std::size_t name_bytes_max = 255;
   std::size_t message_bytes_max = 64U << 10U;
   std::uint64_t version_max = (1U << 19U) - 1; // of configurations: what the token has room for

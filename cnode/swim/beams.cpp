@@ -225,7 +225,7 @@ void core::machine::got_report(update const& u) {
         .companion = u.companion,
         .heard = now_};
   if (u.state == reach::reached && u.creation != 0) b.creation = u.creation;
-  queue_.put((std::uint64_t{1} << 62U) | std::uint64_t{n} << 32U | by);
+  spread_further((std::uint64_t{1} << 62U) | std::uint64_t{n} << 32U | by);
   if (changed && u.state == reach::silent)
     if (auto const p = peers_.find(n); p != peers_.end() && p->second.probe == 0) probe_vm(n, p->second);
   judge(n);

@@ -76,7 +76,9 @@ private:
     bool answered = false;
     bool excused = false; // this node was late itself
     base::time_point direct_until{};
-    std::uint32_t helpers = 0, nacks = 0;
+    std::uint32_t helpers = 0;
+    std::array<id, 16> asked{}; // of which `helpers` are; one that has sent its nack is none here
+    std::uint32_t nacks = 0;
   };
   struct relay { // a probe on behalf of somebody
     std::uint32_t sequence = 0, theirs = 0;
@@ -216,6 +218,7 @@ private:
   void ride(std::string& packet, id about);
   bool write_update(std::string& out, spread_queue::key k);
   void spread(id n) { queue_.put(n); }
+  void spread_further(spread_queue::key k);
   void gossip();
   void got_event(update const& u);
   bool is_new_event(id from, std::uint64_t epoch, std::uint32_t number);
@@ -290,6 +293,7 @@ private:
 
   // ---- spreading
   spread_queue queue_;
+  bool by_sync_ = false; // what is being read came so
   std::optional<base::time_point> gossip_at_;
   base::time_point last_gossip_{};
   std::map<std::uint64_t, spread_event> events_; // by a number of our own

@@ -69,7 +69,7 @@ void core::machine::believe_alive(update const& u, std::string_view told_by) {
   if (is_new) {
     put(n, f, status::alive, false);
     say(change::joined, n);
-    spread(n);
+    spread_further(n);
   } else {
     auto const before = facts_of(*e);
     auto const was = e->at;
@@ -87,7 +87,7 @@ void core::machine::believe_alive(update const& u, std::string_view told_by) {
     put(n, f, only_fills ? was : status::alive, false);
     if (!only_fills) {
       blame(n, {});
-      spread(n);
+      spread_further(n);
       if (restarted || was == status::dead || was == status::left) {
         say(change::joined, n);
         if (was == status::dead && told_by == u.node) reviving_until_ = now_ + 2 * o_.interval;

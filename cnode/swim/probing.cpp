@@ -66,16 +66,15 @@ void core::machine::ask_helpers() {
   if (e == nullptr || e->beam) return;
   auto const at = facts_of(*e).at;
   auto const others = live_remora();
-  std::array<id, 16> asked{};
   for (std::size_t tries = 0; tries < 8 * std::size_t{o_.indirect_probes} && p.helpers < o_.indirect_probes &&
                               p.helpers + 2 < others && at.port != 0;
        ++tries) {
     auto const n = random_live();
-    auto const end = asked.begin() + p.helpers;
+    auto const end = p.asked.begin() + p.helpers;
     if (n == none || n == p.target || entries_[n].at != status::alive ||
-        std::find(asked.begin(), end, n) != end)
+        std::find(p.asked.begin(), end, n) != end)
       continue;
-    asked.at(p.helpers++) = n;
+    p.asked.at(p.helpers++) = n;
     auto m = head(message_kind::ping_req, p.sequence);
     m.target = names_.name(p.target);
     m.at = at;
@@ -216,7 +215,12 @@ void core::machine::got_ack(message const& m, address const& from) {
 }
 
 void core::machine::got_nack(message const& m) {
-  if (probe_ && probe_->sequence == m.sequence && !probe_->direct) ++probe_->nacks;
+  if (!probe_ || probe_->sequence != m.sequence || probe_->direct) return;
+  auto const end = probe_->asked.begin() + probe_->helpers;
+  auto const by = std::find(probe_->asked.begin(), end, names_.find(m.node));
+  if (by == end || *by == none) return; // it was not asked, or has said so already
+  *by = none;
+  ++probe_->nacks;
 }
 
 } // namespace remora::swim

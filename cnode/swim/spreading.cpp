@@ -14,6 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t fan_out = 3;
+constexpr std::size_t further_max = 256;
 constexpr double lambda = 4; // and the natural logarithm: with memberlist's, of ten, small clusters miss some
 
 // Keys of the queue: a member's id; an event's number; a VM and its reporter.
@@ -118,7 +119,9 @@ void core::machine::gossip() {
   revive_more();
   auto const others = live_remora() - 1;
   if (others == 0) {
-    if (gone_.empty()) queue_.clear(); // who comes later hears all by push-pull
+    // Who comes later hears all by push-pull; and what was believed alone, that all others are dead, is not
+    // for anybody's ears.
+    queue_.clear();
     return;
   }
   std::array<id, fan_out> told{};
@@ -189,6 +192,11 @@ bool core::machine::is_new_event(id from, std::uint64_t epoch, std::uint32_t num
   if (behind >= 64 || (o.window >> behind & 1U) != 0) return false;
   o.window |= std::uint64_t{1} << behind;
   return true;
+}
+
+// What came by a push-pull is known to others; of a crowd that does so the queue would not be empty for long.
+void core::machine::spread_further(spread_queue::key k) {
+  if (!by_sync_ || queue_.size() < further_max) queue_.put(k);
 }
 
 void core::machine::spread_report(id n) { queue_.put(report_key(n, me_)); }

@@ -91,7 +91,9 @@ void core::machine::on(peer_message const& e) {
     return;
   }
   if (auto const n = names_.find(e.node); n != none) is_remora(n);
+  by_sync_ = m.kind == message_kind::sync || m.kind == message_kind::sync_answer;
   for (auto const& u : updates_) believe(u, m.node);
+  by_sync_ = false;
   auto const n = names_.find(e.node);
   if (n == none || entry_of(n) == nullptr) return; // it has not said who it is, or there is no room for it
   auto const answer = [&](message_kind kind, std::uint32_t sequence, id about) {

@@ -18,6 +18,7 @@ namespace {
 using index = membership_net::index;
 using status = w::status;
 
+constexpr double rest_packets_max = 2.1;
 constexpr base::duration settled_within = 60s;
 constexpr std::size_t copies_max =
     40; // of an event, by one member: lambda * ln(n + 1), and it may be new once more
@@ -467,11 +468,15 @@ std::optional<std::string> simulation::disagreement() {
 }
 
 void simulation::at_rest() {
-  net_.pass(30 * interval_);
-  auto const before = net_.packets;
-  net_.pass(20 * interval_);
-  auto const each = static_cast<double>(net_.packets - before) / static_cast<double>(nodes_) / 20;
-  if (each > 2.5) complain("rest", fmt::format("{:.2f} packets per node and period", each));
+  double each = 0;
+  for (int tries = 0; tries < 3; ++tries) { // what a late comparison of views brings may be told once more
+    net_.pass(30 * interval_);
+    auto const before = net_.packets;
+    net_.pass(20 * interval_);
+    each = static_cast<double>(net_.packets - before) / static_cast<double>(nodes_) / 20;
+    if (each <= rest_packets_max) break;
+  }
+  if (each > rest_packets_max) complain("rest", fmt::format("{:.2f} packets per node and period", each));
   if (auto const left = disagreement()) complain("rest", *left);
 }
 

@@ -176,4 +176,4 @@ private:
 
 } // namespace
 
-TEST_CASE("the stories of election") { test::play_all<story>("raft_", true); }
+TEST_CASE("the stories of election") { test::play_all<story>({"raft_"}, true); }

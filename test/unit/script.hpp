@@ -5,11 +5,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <vector>
 
 namespace remora::test {
 
@@ -34,14 +36,16 @@ std::string played(std::istream& in) {
   return out;
 }
 
-// All scripts whose name begins with `prefix`, or does not.
+// All scripts whose name begins with one of `prefixes`, or with none of them.
 template <class Story>
-void play_all(std::string const& prefix, bool begins) {
+void play_all(std::vector<std::string> const& prefixes, bool begins) {
   namespace fs = std::filesystem;
   std::size_t count = 0;
   for (auto const& entry : fs::directory_iterator(fs::path(REMORA_SOURCE_DIR) / "test" / "spec")) {
     auto const name = entry.path().filename().string();
-    if (entry.path().extension() != ".txt" || name.starts_with(prefix) != begins) continue;
+    bool const found = std::any_of(prefixes.begin(), prefixes.end(),
+                                   [&](std::string const& prefix) { return name.starts_with(prefix); });
+    if (entry.path().extension() != ".txt" || found != begins) continue;
     CAPTURE(name);
     std::ifstream in(entry.path());
     std::stringstream text;

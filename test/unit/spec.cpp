@@ -338,4 +338,4 @@ private:
 
 } // namespace
 
-TEST_CASE("the stories of test/spec") { play_all<story>("discovery", false); }
+TEST_CASE("the stories of test/spec") { play_all<story>({"discovery_", "raft_", "swim_"}, false); }
