@@ -503,7 +503,7 @@ the_leading_vm_is_stopped(Config) ->
                             end end, 10_000),
         Ms = erlang:monotonic_time(millisecond) - Start,
         ct:pal("another one led ~b ms after the VM was stopped, with a name_lease of ~b ms", [Ms, ?NAME_LEASE]),
-        ?assert(Ms < ?NAME_LEASE + 3_000)
+        ?assert(Ms < ?NAME_LEASE + 2_000)
     after
         remora_ct:thaw(Leader)
     end,
@@ -570,7 +570,7 @@ a_stopped_vm_loses_its_name(Config) ->
         Ms = erlang:monotonic_time(millisecond) - Start,
         ct:pal("another one held the name ~b ms after the VM of its holder was stopped, with a name_lease of ~b ms", [Ms, ?NAME_LEASE]),
         ?assert(Next > Token),
-        ?assert(Ms < 2 * ?NAME_LEASE + 3_000)
+        ?assert(Ms < ?NAME_LEASE + 2_000)
     after
         remora_ct:thaw(Holder)
     end,
