@@ -302,7 +302,8 @@ void core::machine::know_the_same_as(machine const& other) {
     ++present_;
     ++counts_.at(static_cast<std::size_t>(e.at));
     view_ ^= view_of(e);
-    if (e.live()) order_.add(n);
+    order_.add(n);
+    ++walked_;
   }
   leader_unsure_ = true;
 }

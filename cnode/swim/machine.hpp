@@ -149,7 +149,7 @@ private:
   void forget_old();
   base::time_point next_on_grid(base::time_point from) const;
   std::uint64_t period_number() const;
-  std::size_t live_remora() { return order_.size(); } // this node included
+  std::size_t live_remora() const { return walked_; } // this node included
   base::duration probe_timeout() const;
   base::duration suspicion_min();
   base::duration patience() const;
@@ -255,6 +255,7 @@ private:
   std::vector<entry> entries_; // by the directory's id
   std::array<std::size_t, 4> counts_{};
   std::size_t present_ = 0;
+  std::size_t walked_ = 0; // as many as stand in the order
   probe_order order_;      // remora, alive or suspect
   std::uint64_t view_ = 0; // digest of the same
   boost::unordered_flat_map<id, suspicion> suspicions_;

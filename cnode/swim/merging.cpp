@@ -339,8 +339,14 @@ void core::machine::put(id n, std::uint32_t f, status s, bool is_beam) {
   ++counts_.at(static_cast<std::size_t>(s));
   view_ ^= view_of(e);
   bool const walked = e.live() && !e.beam;
-  if (walked && !was_walked) order_.add(n);
-  if (!walked && was_walked) order_.remove(n);
+  if (walked && !was_walked) {
+    order_.add(n);
+    ++walked_;
+  }
+  if (!walked && was_walked) {
+    order_.remove(n);
+    --walked_;
+  }
   if (e.live() && !was_live && (leader_ == none || names_.name(n) > names_.name(leader_))) leader_ = n;
   if (!e.live() && n == leader_) leader_unsure_ = true;
   if (!e.live() && !e.among_gone) {

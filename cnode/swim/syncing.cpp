@@ -107,7 +107,8 @@ void core::machine::on(peer_message const& e) {
   case message_kind::hello_answer:
     // Who accuses it, so that it objects.
     if (entries_[n].at != status::alive) answer(message_kind::rumours, 0, n);
-    if (m.view != view_ && joins_ < joins_max && now_ < started_ + young) {
+    if (m.view != view_ && joins_ < joins_max && now_ < started_ + young &&
+        (joins_ == 0 || now_ - last_sync_ > patience() / 2)) { // else the first has time to answer
       ++joins_;
       sync_with(n, message_kind::sync, true);
     }
