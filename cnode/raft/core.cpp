@@ -61,6 +61,7 @@ void core::machine::on(start const& e) {
   // What it promised before a crash began before this moment, and on a clock of the same bounds.
   vote_from_ = now_ + at_least(std::max(d_.promise, lease()));
   role_ = role::follower;
+  leader_ = {}; // of another state, perhaps
   if (!has_disk_ && !options_.observer)
     abstain("there is no directory for its state, so this node only observes");
   if (has_disk_ && lease() > d_.promise) {

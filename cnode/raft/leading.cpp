@@ -241,7 +241,8 @@ std::string core::machine::best_successor() const {
 }
 
 void core::machine::ask_handover(std::string const& to, asker const& from, bool again) {
-  if (to == self_.node || (to.empty() && again)) return answer(from, std::nullopt);
+  bool const resigned = to.empty() && again && !from.node.empty(); // it led, and this node does now
+  if (to == self_.node || resigned) return answer(from, std::nullopt);
   if (handover_) return answer(from, failure::busy);
   auto const* const v = to.empty() ? nullptr : find_voter(s_.config, to);
   if (!to.empty() && v == nullptr) return answer(from, failure::not_voter);

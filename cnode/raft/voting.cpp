@@ -189,7 +189,11 @@ void core::machine::count_votes() {
   if (!campaign_ ||
       !is_quorum(s_.config, [&](voter const& v) { return campaign_->granted.contains(v.node); }))
     return;
-  if (!campaign_->pre) return become_leader();
+  if (!campaign_->pre) {
+    // Its own vote comes when that is on disk; nobody can have voted before, whatever he says.
+    if (campaign_->granted.contains(self_.node)) become_leader();
+    return;
+  }
   if (!may_stand() || now_ < promised_until_) return follow();
   start_vote(0);
 }

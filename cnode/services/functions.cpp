@@ -1,5 +1,6 @@
 // The functions that come with the node. Those of erlang answer with OTP's shapes, for what a native node
 // has.
+#include "services/answers.hpp"
 #include "services/discovery_terms.hpp"
 #include "services/parts.hpp"
 
@@ -179,9 +180,31 @@ etf::term counters_map(node::core& node, about const& program) {
   return b.take();
 }
 
-etf::term status_map(node::core& node, about const& program, discoverer const& d) {
+etf::term membership_map(membership const& m) {
+  static constexpr std::array all{swim::status::alive, swim::status::suspect, swim::status::dead,
+                                  swim::status::left};
   etf::builder b;
-  b.map(d.configured() ? 9 : 8);
+  b.map(all.size() + 1);
+  for (auto const s : all) b.atom(swim::name_of(s)).unsigned_integer(m.count(s));
+  b.atom("multiplier").unsigned_integer(m.health().self.multiplier);
+  return b.take();
+}
+
+etf::term election_map(election const& e) {
+  auto const s = e.status();
+  etf::builder b;
+  b.map(4).atom("role").atom(raft::name_of(s.role)).atom("term").unsigned_integer(s.term).atom("leader");
+  put_text_or_none(b, s.leader);
+  b.atom("abstains");
+  put_text_or_none(b, e.why_abstaining());
+  return b.take();
+}
+
+etf::term status_map(node::core& node, about const& program, installed const& all) {
+  auto const& d = all.discoverer;
+  etf::builder b;
+  b.map(8U + (d.configured() ? 1 : 0) + (all.membership.started() ? 1 : 0) +
+        (all.election.started() ? 1 : 0));
   b.atom("node").atom(node.name());
   b.atom("version").binary(program.version);
   b.atom("creation").unsigned_integer(node.creation());
@@ -192,6 +215,8 @@ etf::term status_map(node::core& node, about const& program, discoverer const& d
   b.atom("hidden_peers").copy(atoms(node.peers(false, true)));
   b.atom("processes").unsigned_integer(node.process_count());
   if (d.configured()) b.atom("discovery").copy(to_term(d.status(), true, node.now()));
+  if (all.membership.started()) b.atom("membership").copy(membership_map(all.membership));
+  if (all.election.started()) b.atom("election").copy(election_map(all.election));
   return b.take();
 }
 
@@ -210,7 +235,7 @@ node::task<bool> ping_node(node::self me, etf::atom peer) {
   co_return false;
 }
 
-void install_functions(node::core& node, about const& program, discoverer const& d) {
+void install_functions(node::core& node, about const& program, installed const& all) {
   auto& f = node.functions();
   auto& n = node;
   f.add("erlang", "node", [&n] { return n.name(); });
@@ -235,7 +260,7 @@ void install_functions(node::core& node, about const& program, discoverer const&
   f.add("erlang", "monotonic_time", [&n] { return std::int64_t{n.now().time_since_epoch().count()}; });
   f.add("net_adm", "ping", 1, ping);
   f.add("remora", "version", [program] { return program.version; });
-  f.add("remora", "status", [&n, program, d] { return status_map(n, program, d); });
+  f.add("remora", "status", [&n, program, all] { return status_map(n, program, all); });
   f.add("remora", "metrics", [&n, program] { return counters_map(n, program); });
 }
 

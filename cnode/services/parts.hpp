@@ -10,7 +10,7 @@ void install_rex(node::core& node);
 void install_erpc(node::core& node);
 etf::pid install_user(node::core& node); // the group leader of what we spawn elsewhere
 void install_logger_proxy(node::core& node);
-void install_functions(node::core& node, about const& program, discoverer const& d);
+void install_functions(node::core& node, about const& program, installed const& all);
 
 // The door's.
 void install_mirror(node::core& node, door& requests, groups g, std::optional<names> const& n);

@@ -2,6 +2,9 @@
 
 #include "services/parts.hpp"
 
+#include <memory>
+#include <utility>
+
 namespace remora::services {
 
 namespace {
@@ -20,32 +23,53 @@ std::vector<std::string> alive_nodes(node::core const& node, membership const& m
 }
 
 // Who hears of whom: the VM is a member and may hang, a member's death starts an election, and the first
-// members are the first voters.
-void connect(node::core& node, installed& all) {
-  all.application.observe(
-      [m = all.membership, e = all.election](application::change what, std::string const& vm) mutable {
-        switch (what) {
-        case application::change::here: return m.app_here(vm);
-        case application::change::gone: m.app_gone(); return e.app_heard(vm);
-        case application::change::silent: return e.app_silent(vm);
-        case application::change::heard_again: return e.app_heard(vm);
-        }
-      });
-  auto look = [&node, m = all.membership, e = all.election]() mutable {
-    if (e.started() && e.status().role == raft::role::unconfigured) e.seen(alive_nodes(node, m));
-  };
-  all.membership.observe([look, e = all.election](swim::news const& n) mutable {
+// members are the first voters. The node holds it; those who tell it hold it weakly, or each would hold
+// itself.
+struct neighbours {
+  node::core& node;
+  services::application application;
+  services::membership membership;
+  services::election election;
+
+  void look() {
+    if (election.started() && election.status().role == raft::role::unconfigured)
+      election.seen(alive_nodes(node, membership));
+  }
+  void hear(application::change what, std::string const& vm) {
+    switch (what) {
+    case application::change::here: return membership.app_here(vm);
+    case application::change::gone: membership.app_gone(); return election.app_heard(vm);
+    case application::change::silent: return election.app_silent(vm);
+    case application::change::heard_again: return election.app_heard(vm);
+    }
+  }
+  void hear(swim::news const& n) {
     auto const* const c = std::get_if<swim::member_changed>(&n);
     if (c == nullptr || c->member.kind != swim::kind::remora) return;
-    if (c->what == swim::change::died) e.suspected_dead(c->member.node);
+    if (c->what == swim::change::died) election.suspected_dead(c->member.node);
     look();
-  });
-  all.election.observe_running([look, a = all.application, e = all.election](bool on) mutable {
+  }
+  void election_runs(bool on) {
     if (!on) return;
-    a.set_silence_max(e.name_lease());
+    application.set_silence_max(election.name_lease());
     look();
+  }
+};
+
+void connect(node::core& node, installed& all) {
+  auto const us = std::make_shared<neighbours>(neighbours{
+      .node = node, .application = all.application, .membership = all.membership, .election = all.election});
+  node.observe_peers([us](node::effect const&) { us->look(); });
+  std::weak_ptr const weak(us);
+  all.application.observe([weak](application::change what, std::string const& vm) {
+    if (auto const now = weak.lock()) now->hear(what, vm);
   });
-  node.observe_peers([look](node::effect const&) mutable { look(); });
+  all.membership.observe([weak](swim::news const& n) {
+    if (auto const now = weak.lock()) now->hear(n);
+  });
+  all.election.observe_running([weak](bool on) {
+    if (auto const now = weak.lock()) now->election_runs(on);
+  });
 }
 
 } // namespace
@@ -71,7 +95,7 @@ installed install(node::core& node, about const& program) {
     out.discoverer.set_names(*out.names);
     out.membership.set_names(*out.names);
   }
-  install_functions(node, program, out.discoverer);
+  install_functions(node, program, out);
   install_mirror(node, out.door, out.groups, out.names);
   install_rpc(out.door);
   install_log(out.door);

@@ -3,6 +3,7 @@
 
 #include "base/check.hpp"
 #include "swim/machine.hpp"
+#include "swim/metadata.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -168,7 +169,7 @@ void core::machine::on(configure const& e) {
 
 void core::machine::on(set_metadata const& e) {
   base::check(e.bytes.size() <= l_.metadata_bytes_max, "swim: metadata is measured before it is set");
-  if (metadata_ == e.bytes) return;
+  if (metadata_ == e.bytes || !read_metadata(e.bytes)) return; // nobody would take what is none
   metadata_ = e.bytes;
   if (!running_) return;
   refute(epoch_, incarnation_, false);

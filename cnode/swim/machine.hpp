@@ -68,6 +68,7 @@ private:
     bool among_gone : 1 = false; // listed in gone_
     bool live() const { return present && (at == status::alive || at == status::suspect); }
   };
+  static_assert(sizeof(entry) == 16); // ten thousand cores know ten thousand members each
 
   struct probe {
     id target = none;

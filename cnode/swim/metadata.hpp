@@ -10,6 +10,8 @@
 namespace remora::swim {
 
 using metadata = std::map<std::string, std::string>;
+
+// A key or value that does not fit its field makes it larger than anybody takes.
 std::string write_metadata(metadata const& m);
 std::optional<metadata> read_metadata(std::string_view bytes); // nullopt: no metadata
 

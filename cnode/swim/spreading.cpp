@@ -4,6 +4,7 @@
 #include "swim/machine.hpp"
 
 #include "base/check.hpp"
+#include "base/utf8.hpp"
 
 #include <cmath>
 
@@ -141,7 +142,7 @@ void core::machine::gossip() {
 // ---- user events
 
 void core::machine::on(user_event const& e) {
-  if (!running_) return;
+  if (!running_ || !base::is_utf8(e.name)) return; // nobody would take it
   base::check(e.name.size() <= 0xff && e.name.size() + e.payload.size() <= l_.event_bytes_max,
               "swim: an event is measured before it is spread");
   got_event({.what = update_kind::happening,

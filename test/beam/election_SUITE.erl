@@ -163,6 +163,7 @@ transfer(Config) ->
 
 random_faults(Config) ->
     Seconds = list_to_integer(os:getenv("REMORA_FAULT_SECONDS", "120")),
+    ct:timetrap({seconds, Seconds + 180}),
     Seed = erlang:unique_integer([positive]),
     rand:seed(exsss, Seed),
     ct:pal("faults for ~b s, seed ~b", [Seconds, Seed]),

@@ -378,6 +378,8 @@ command_line(Config) ->
     ?assertMatch([_, _], [L || L <- Lines, string:find(L, "alive") =/= nomatch]),
     {0, [Json]} = client(Config, ["members", "--json", node_of(A)]),
     ?assertNotEqual(nomatch, string:find(Json, "\"remora\"")),
+    {0, [Status]} = client(Config, ["status", node_of(A)]),
+    ?assertNotEqual(nomatch, string:find(Status, "membership => #{alive => 2")),
     Off = start_off(Config),
     ?assertMatch({1, []}, client(Config, ["members", node_of(Off)])),
     Driver = maps:get(node, proplists:get_value(driver, Config)),

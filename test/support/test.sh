@@ -88,7 +88,7 @@ part sim-discovery-checkers build/release/test/sim --discovery --self-test
 part sim-election build/release/test/sim --election --runs 500 --keep-going
 part sim-election-repeats build/release/test/sim --election --runs 50 --seed 5000 --repeat
 part sim-election-checkers build/release/test/sim --election --self-test
-part sim-membership build/release/test/sim --membership --runs 600 --keep-going
+part sim-membership build/release/test/sim --membership --runs 400 --keep-going
 part sim-membership-repeats build/release/test/sim --membership --runs 20 --seed 5000 --repeat
 part sim-membership-checkers build/release/test/sim --membership --self-test
 part sim-membership-table build/release/test/sim --membership --table --short

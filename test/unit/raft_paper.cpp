@@ -241,6 +241,19 @@ TEST_CASE("election, paper: what could not be saved is never said") {
   CHECK(p.votes_for("a@h", 4));
 }
 
+TEST_CASE("election, paper: votes that nobody can have given yet do not elect") {
+  paper p;
+  p.stand();
+  p.saves = false;
+  for (auto const& [n, i] : {std::pair("a@h", 1), std::pair("b@h", 2)})
+    p.hear(n, wire::vote{true, 4, 3, true, static_cast<std::uint64_t>(i)});
+  for (auto const& [n, i] : {std::pair("a@h", 1), std::pair("b@h", 2), std::pair("c@h", 3)})
+    p.hear(n, wire::vote{false, 4, 4, true, static_cast<std::uint64_t>(i)});
+  CHECK(p.status().role == raft::role::candidate);
+  p.on(raft::saved{p.unsaved});
+  CHECK(p.status().role == raft::role::leader);
+}
+
 // ---- 4.2.3 and 9.6
 
 TEST_CASE("election, paper: within the minimum election timeout of hearing from a leader it grants nothing "

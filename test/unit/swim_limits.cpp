@@ -298,3 +298,14 @@ TEST_CASE("swim limit: nothing is left in the directory when a core ends") {
   CHECK(shared->nodes_used() == 0);
   CHECK(shared->facts_used() == 0);
 }
+
+TEST_CASE("swim limit: what nobody would take is not said") {
+  paper p;
+  p.with({"b@h"});
+  CHECK(swim::write_metadata({{std::string(256, 'k'), "v"}}).size() > p.limits.metadata_bytes_max);
+  CHECK(swim::write_metadata({{"k", std::string(65'536, 'v')}}).size() > p.limits.metadata_bytes_max);
+  p.on(swim::set_metadata{"x"});
+  CHECK(p.find("me@h").metadata.empty());
+  CHECK(p.find("me@h").incarnation == 0);
+  CHECK(p.on(swim::user_event{"\xff", "x"}).empty());
+}
