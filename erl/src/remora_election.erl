@@ -134,8 +134,12 @@ forming_ms(_) -> 0.
 
 elect(Deadline, Formed) ->
     case {elect_once(remora_door:left(Deadline)), remora_door:left(Formed)} of
-        {{error, not_configured}, Left} when Left > 0 ->
-            receive after min(?FORMING_PAUSE_MS, Left) -> elect(Deadline, Formed) end;
+        {{error, not_configured}, Left} when Left > ?FORMING_PAUSE_MS ->
+            receive after ?FORMING_PAUSE_MS -> ok end,
+            case elect(Deadline, Formed) of
+                {error, timeout} -> {error, not_configured}; % as it was a moment ago
+                Result -> Result
+            end;
         {Result, _} -> Result
     end.
 

@@ -7,7 +7,7 @@
 -include("suite.hrl").
 
 cases() ->
-    [leader_of_the_stream, events_once, nonsense_leads_nobody, unconfigured, leases_are_counted_from_before,
+    [leader_of_the_stream, events_once, nonsense_leads_nobody, unconfigured, forming_is_waited_for, leases_are_counted_from_before,
      own_leadership_ends_with_the_companion, restart_is_no_news, what_a_restart_lost, names_of_the_stream, campaigns_told_again,
      campaigner_ends, options_are_checked, wrong_option_at_the_start, failures_by_name, odd_answers,
      one_leads, transfer_and_resign, voters_change, not_configured, the_leading_companion_is_killed, the_leading_vm_is_stopped,
@@ -114,6 +114,22 @@ unconfigured(Config) ->
         ?assertEqual({ok, 0}, call(Vm, current_term, [])),
         ?assertEqual(false, call(Vm, am_i_leader, [])),
         ?assertEqual({error, not_leader}, call(Vm, fencing_token, []))
+    end).
+
+%% Where this VM has said who votes, they may not have agreed on it yet.
+forming_is_waited_for(Config) ->
+    beside_a_stand(Config, fun(Vm, Second) ->
+        answer(Second, {election, elect}, {error, not_configured}),
+        {AtOnce, {error, not_configured}} = elapsed(fun() -> call(Vm, elect, []) end),
+        ok = call(Vm, start_service, [#{voters => ['a@h'], election_max => 100}]),
+        {Waited, {error, not_configured}} = elapsed(fun() -> call(Vm, elect, []) end),
+        {Cut, {error, not_configured}} = elapsed(fun() -> call(Vm, elect, [100]) end),
+        ?assert(AtOnce < 400 andalso Waited >= 250 andalso Waited < 1_000 andalso Cut < 400),
+        ok = call(Vm, start_service, [#{bootstrap_expect => 3}]),
+        Asking = rcall(Vm, shimnode, in_background, [fun remora_election:elect/0]),
+        receive after 100 -> ok end,
+        answer(Second, {election, elect}, {ok, <<"a@h">>, 5}),
+        ?assertEqual({ok, <<"a@h">>, 5}, rcall(Vm, shimnode, result, [Asking]))
     end).
 
 %% ---- leases ---------------------------------------------------------------------------------------------------------

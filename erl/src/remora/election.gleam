@@ -287,11 +287,7 @@ pub fn with_heartbeat(options: Options, milliseconds: Int) -> Options {
 /// let _options =
 ///   election.default_options() |> election.with_election_timeout(150, 300)
 /// ```
-pub fn with_election_timeout(
-  options: Options,
-  min: Int,
-  max: Int,
-) -> Options {
+pub fn with_election_timeout(options: Options, min: Int, max: Int) -> Options {
   options |> with(ElectionMin(min)) |> with(ElectionMax(max))
 }
 
