@@ -7,6 +7,8 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
+
 namespace remora::raft {
 
 namespace {
