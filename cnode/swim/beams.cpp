@@ -51,12 +51,17 @@ update core::machine::as_update(id n, report const& r) const {
           .number = r.version};
 }
 
-std::string core::machine::companion_of(id n) const {
+core::machine::id core::machine::companion_id(id n) const {
   auto const b = beams_.find(n);
-  if (b == beams_.end()) return {};
+  if (b == beams_.end()) return none;
   for (auto const& r : b->second.reports)
-    if (r.companion && counts(r)) return names_.name(r.reporter);
-  return {};
+    if (r.companion && counts(r)) return r.reporter;
+  return none;
+}
+
+std::string core::machine::companion_of(id n) const {
+  auto const companion = companion_id(n);
+  return companion == none ? std::string() : names_.name(companion);
 }
 
 // ---- this node's own connections
@@ -231,11 +236,22 @@ void core::machine::got_report(update const& u) {
   judge(n);
 }
 
-// Of all that is reported, what is true.
+// Of all that is reported, what is true. Whose companion somebody is may be known later than that it is
+// there.
 void core::machine::judge(id n) {
+  bool const said = judge_status(n);
+  auto const found = beams_.find(n);
+  if (found == beams_.end()) return;
+  auto const companion = companion_id(n);
+  if (std::exchange(found->second.companion, companion) == companion || said) return;
+  if (auto const* const e = entry_of(n); e != nullptr && e->beam && e->live()) say(change::updated, n);
+}
+
+// Whether it says so.
+bool core::machine::judge_status(id n) {
   auto& b = beams_.at(n);
   auto const* e = entry_of(n);
-  if (e != nullptr && e->live() && !e->beam) return; // it takes part, and is probed
+  if (e != nullptr && e->live() && !e->beam) return false; // it takes part, and is probed
   std::size_t reached = 0;
   std::size_t silent = 0;
   std::size_t lost = 0;
@@ -259,37 +275,41 @@ void core::machine::judge(id n) {
     names_.drop_facts(taken);
   };
   if (connected == 0) {
-    if (e == nullptr || !e->live()) return;
+    if (e == nullptr || !e->live()) return false;
     // Its reporters may be gone without it: others have until then to say that they reach it.
     if (lost == 0 && !b.unheard_until) b.unheard_until = now_ + suspicion_min() + 3 * o_.interval;
-    if (lost == 0 && now_ < *b.unheard_until) return;
+    if (lost == 0 && now_ < *b.unheard_until) return false;
     b.unheard_until.reset();
-    return die(n, {});
+    die(n, {});
+    return true;
   }
   b.unheard_until.reset();
   if (e == nullptr || (e->at != status::alive && e->at != status::suspect)) {
     // Dead before its time, and still connected: only who reaches it after that says something new.
     bool const back = e == nullptr || !e->beam || reached_since;
-    if (reached == 0 || !back) return;
+    if (reached == 0 || !back) return false;
     as(status::alive);
     blame(n, {});
-    return say(change::joined, n);
+    say(change::joined, n);
+    return true;
   }
   if (facts_of(*e).creation != b.creation) { // a new start, seen before the old one was lost
     end_suspicion(n);
     as(status::dead);
     say(change::died, n);
     as(status::alive);
-    return say(change::joined, n);
+    say(change::joined, n);
+    return true;
   }
   if (e->at == status::suspect) {
-    if (!reached_since) return;
+    if (!reached_since) return false;
     end_suspicion(n);
     as(status::alive);
     blame(n, {});
-    return say(change::cleared, n);
+    say(change::cleared, n);
+    return true;
   }
-  if (silent == 0 || silent < std::min<std::size_t>(2, connected)) return;
+  if (silent == 0 || silent < std::min<std::size_t>(2, connected)) return false;
   as(status::suspect);
   suspicion s{.since = now_, .min = suspicion_min()};
   s.max = s.min;
@@ -299,6 +319,7 @@ void core::machine::judge(id n) {
   blame(n, by);
   say(change::suspected, n, by);
   if (auto const p = peers_.find(n); p != peers_.end() && p->second.probe == 0) probe_vm(n, p->second);
+  return true;
 }
 
 // Its suspicion has ended, and nobody has reached it since it began.

@@ -109,6 +109,7 @@ private:
   struct beam {
     std::uint32_t creation = 0;
     std::vector<report> reports{};
+    id companion = none;                             // as it was last told
     bool said = false;                               // this node's own report is spread
     base::time_point say_from{};                     // unless others have by then
     std::optional<base::time_point> unheard_until{}; // nobody reports it any more
@@ -234,11 +235,13 @@ private:
   void own_report(id n, reach state);
   void spread_report(id n);
   void judge(id n);
+  bool judge_status(id n);
   void reporters_changed(id reporter);
   void drop_beam(id n);
   report* report_of(beam& b, id reporter);
   bool counts(report const& r) const;
   void beam_verdict(id n);
+  id companion_id(id n) const;
   std::string companion_of(id n) const;
   update as_update(id n, report const& r) const;
 

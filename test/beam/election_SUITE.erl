@@ -13,7 +13,7 @@
 
 all() -> [{group, alone}, {group, hosts}].
 groups() ->
-    [{alone, [], [voters_given, bootstrap_expect, minority_has_no_leader, add_and_remove, state_survives, broken_state,
+    [{alone, [], [voters_given, resigning, bootstrap_expect, minority_has_no_leader, add_and_remove, state_survives, broken_state,
                   read_only_state, full_disk, observer, candidates, hanging_vm, requests, command_line]},
      {hosts, [], [leader_killed, leader_stopped, leader_cut, hears_nothing, transfer, random_faults]}].
 suite() -> [{timetrap, {minutes, 5}}].
@@ -322,6 +322,23 @@ voters_given(Config) ->
     #{token := Next} = status(Config, Other),
     ?assert(Next > Token),
     ?assertEqual({error, stale_token}, door(Config, Leader, {election, {check_token, Token}})).
+
+%% Who resigns is not the next leader, however often.
+resigning(Config) ->
+    Nodes = three(Config, fun(All, _) -> ["--voters", All] end),
+    Moves = [begin
+                 Leader = one_leader(Config, Nodes),
+                 #{term := Term} = status(Config, Leader),
+                 ok = door(Config, Leader, {election, resign}),
+                 Next = wait_until(fun() ->
+                     case [{N, T} || N <- nodes_of(Nodes), #{role := leader, term := T} <- [status(Config, N)], T > Term] of
+                         [New] -> New;
+                         _ -> false
+                     end
+                 end, ?WAIT),
+                 {Leader, Term, Next}
+             end || _ <- lists:seq(1, 20)],
+    ?assertEqual([], [M || {Leader, Term, {Next, Later}} = M <- Moves, Next =:= Leader orelse Later =/= Term + 1]).
 
 bootstrap_expect(Config) ->
     Nodes = three(Config, fun(_, _) -> ["--membership", "--membership-interval", "0.2", "--bootstrap-expect", "3"] end),

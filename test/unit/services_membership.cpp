@@ -7,6 +7,7 @@
 #include "support/world.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <deque>
 #include <map>
@@ -288,9 +289,15 @@ TEST_CASE("the application: its VM is a member with its companion, and hangs whe
   });
   auto const front =
       n.w().spawn(n.w().at("b@h"), [](node::self me) -> node::task<> { co_await me.receive(); });
+  std::vector<std::string> told;
+  all.membership.observe([&](swim::news const& what) {
+    if (auto const* const c = std::get_if<swim::member_changed>(&what))
+      told.push_back(fmt::format("{} {} {}", swim::name_of(c->what), c->member.node, c->member.companion));
+  });
+  n.pass(3s); // until it is clear that it speaks no SWIM
   all.application.set_silence_max(500ms);
   all.application.here(front);
-  n.pass(2s); // until it is clear that it speaks no SWIM
+  CHECK(told == std::vector<std::string>{"joined b@h ", "updated b@h a@h"});
   auto const vm = all.membership.find("b@h");
   REQUIRE(vm.has_value());
   CHECK(vm->companion == "a@h");
