@@ -104,7 +104,7 @@ public:
   std::vector<std::string> peers(bool visible, bool hidden) const; // sorted
   bool connected(std::string_view peer) const;
   std::uint32_t creation_of(std::string_view peer) const; // of a connected one, else 0
-  std::vector<std::string> busy_peers() const; // whose outbox is above its high mark
+  std::vector<std::string> busy_peers() const;            // whose outbox is above its high mark
   std::vector<std::string> registered() const;            // sorted
   process* find_process(local_id id);
   process* find_process(etf::pid const& p); // nullptr also for pids of others and of earlier incarnations

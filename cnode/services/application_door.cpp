@@ -9,17 +9,18 @@
 namespace remora::services {
 
 void install_application(door& requests, application const& a) {
-  requests.on("app", 2, [a = application(a)](node::self, ticket const& to, etf::view request) mutable -> door::answer {
-    auto const what = *request.element(1);
-    auto const who = to.caller();
-    if (what.is_atom("here") && who)
-      a.here(*who);
-    else if (what.is_atom("beat") && who)
-      a.beat(*who);
-    else
-      return error("badarg");
-    return ok();
-  });
+  requests.on("app", 2,
+              [a = application(a)](node::self, ticket const& to, etf::view request) mutable -> door::answer {
+                auto const what = *request.element(1);
+                auto const who = to.caller();
+                if (what.is_atom("here") && who)
+                  a.here(*who);
+                else if (what.is_atom("beat") && who)
+                  a.beat(*who);
+                else
+                  return error("badarg");
+                return ok();
+              });
 }
 
 } // namespace remora::services
