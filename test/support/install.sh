@@ -92,9 +92,9 @@ manual_is_clean() {
 }
 manual_is_complete() {
   code=0
-  for command in run ping names nodes status call; do
-    grep -q "Cm $command" "$prefix/share/man/man1/remora.1" || { echo "no command $command"; code=1; }
-    for option in $("$prefix/bin/remora" "$command" --help | sed -n 's/^ *\(-h,\)\{0,1\}--\([a-z-]*\).*/\2/p'); do
+  for command in run ping names nodes status call whereis registered groups members leader "election add"; do
+    grep -q "Cm ${command}" "$prefix/share/man/man1/remora.1" || { echo "no command $command"; code=1; }
+    for option in $("$prefix/bin/remora" $command --help | sed -n 's/^ *\(-h,\)\{0,1\}--\([a-z-]*\).*/\2/p'); do
       grep -q "Fl -$option" "$prefix/share/man/man1/remora.1" || { echo "no option --$option of $command"; code=1; }
     done
   done
@@ -109,10 +109,16 @@ manual_is_complete() {
 # as far as asking for an epmd, where there is none (exit code 4).
 example_has_every_key() {
   example="$prefix/share/doc/remora/remora.toml"
-  says_keys 'no-such-key = 1' && { echo discovery; sed '/^\[discovery\]/,$d' "$example"; } | shows_keys &&
+  says_keys 'no-such-key = 1' &&
+    { printf 'discovery\nmembership\nelection\n'; sed '/^\[discovery\]/,$d' "$example"; } | shows_keys &&
     says_keys '[discovery]
-no-such-key = 1' && { echo source; sed '1,/^\[discovery\]/d' "$example"; } | shows_keys
+no-such-key = 1' && { echo source; table discovery; } | shows_keys &&
+    says_keys '[membership]
+no-such-key = 1' && table membership | shows_keys &&
+    says_keys '[election]
+no-such-key = 1' && table election | shows_keys
 }
+table() { sed -n "1,/^\[$1\]/d; /^\[/q; p" "$example"; }
 says_keys() {
   echo "$1" >"$dir/wrong.toml"
   "$prefix/bin/remora" run --config "$dir/wrong.toml" 2>&1 | sed 's/.*there are: //; s/, /\n/g' | sort >"$dir/keys"

@@ -50,7 +50,7 @@ replay() {
 # The suites wait for nodes more than they compute, so two lanes of them run at once: the package and its door, and all
 # others.
 beam() {
-  lane='door shim shim_api shim_race shim_discovery'
+  lane='door shim shim_api shim_race shim_discovery shim_membership shim_election'
   others=$(ls test/beam/*_SUITE.erl | sed 's|.*/\(.*\)_SUITE.erl|\1|' | grep -vxE "$(echo "$lane" | tr ' ' '|')")
   # shellcheck disable=SC2086 # lists of words
   REMORA_LANE=-shim test/beam/run.sh $lane >"$logs/beam-shim.log" 2>&1 &
