@@ -27,6 +27,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t reporters_wanted = 3;
 constexpr std::size_t reports_max = 16; // of one VM
 constexpr unsigned strikes_max = 2;
+constexpr auto doubt_min = 1'500ms; // TCP sends again after 0.2, 0.6 and 1.4 s
 } // namespace
 
 core::machine::report* core::machine::report_of(beam& b, id reporter) {
@@ -313,7 +314,8 @@ bool core::machine::judge_status(id n) {
   as(status::suspect);
   suspicion s{.since = now_, .min = suspicion_min()};
   s.max = s.min;
-  s.until = now_ + s.min + 2 * o_.interval; // time for the others to probe it
+  // Time for the others to probe it, over connections that may have to send again what was lost.
+  s.until = now_ + std::max<base::duration>(s.min + 2 * o_.interval, doubt_min);
   suspicions_[n] = s;
   suspicion_ends_.emplace(s.until, n);
   blame(n, by);

@@ -236,11 +236,11 @@ TEST_CASE("membership: a datagram under another key is counted, and said once") 
 }
 
 TEST_CASE("membership: user events reach all, hearsay and metadata have their limits") {
+  std::vector<std::string> heard; // outlives whoever tells
   nodes n(2);
   for (std::size_t i = 1; i <= 2; ++i) REQUIRE_FALSE(n.at(i).membership.start(quick()).has_value());
   n.meet();
   n.pass(500ms);
-  std::vector<std::string> heard;
   n.at(2).membership.observe([&](swim::news const& what) {
     if (auto const* const e = std::get_if<swim::event_heard>(&what))
       heard.push_back(e->name + " " + e->payload);
@@ -278,18 +278,18 @@ TEST_CASE(
 }
 
 TEST_CASE("the application: its VM is a member with its companion, and hangs when it is not heard") {
+  std::vector<std::string> changes; // they outlive whoever tells
+  std::vector<std::string> told;
   nodes n(2);
   auto& all = n.at(1);
   REQUIRE_FALSE(all.membership.start(quick()).has_value());
   n.meet();
-  std::vector<std::string> changes;
   all.application.observe([&](services::application::change c, std::string const& vm) {
     static constexpr std::string_view names[] = {"here", "gone", "silent", "heard_again"};
     changes.push_back(std::string(names[static_cast<int>(c)]) + " " + vm);
   });
   auto const front =
       n.w().spawn(n.w().at("b@h"), [](node::self me) -> node::task<> { co_await me.receive(); });
-  std::vector<std::string> told;
   all.membership.observe([&](swim::news const& what) {
     if (auto const* const c = std::get_if<swim::member_changed>(&what))
       told.push_back(fmt::format("{} {} {}", swim::name_of(c->what), c->member.node, c->member.companion));
