@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <ranges>
-#include <utility>
 
 namespace remora::io {
 
@@ -24,13 +23,6 @@ constexpr int stream_reads_min = 8;
 constexpr std::size_t stream_bytes_max = 16U << 10U; // of one read: above it, waiting saves nothing
 constexpr auto stream_gap_max = std::chrono::microseconds(200);
 constexpr auto gather_time = std::chrono::microseconds(400);
-// When many ask at once, each of their requests wakes us too, and again for what it made others answer. So
-// while reads come thick and each brings several signals, they gather as well, for less.
-constexpr auto crowd_gap_max = std::chrono::microseconds(30); // between two reads of any connection
-constexpr int crowd_gap_weight = 16;                          // reads that the mean gap is taken of
-constexpr auto crowd_gap_rest = std::chrono::milliseconds(1); // a longer one counts as this
-constexpr std::uint64_t crowd_signals_min = 3;                // in a read that had gathered
-constexpr auto crowd_gather_time = std::chrono::microseconds(100);
 constexpr auto accept_pause = std::chrono::milliseconds(100); // when the system has no more file descriptors
 } // namespace
 
@@ -136,36 +128,24 @@ driver::session_ptr driver::open(node::connection_id id, tcp::socket socket) {
   return s;
 }
 
-// After a read: do so many come that the next one may wait?
-bool driver::is_crowded(std::size_t count, std::uint64_t signals, bool gathered, base::time_point at) {
-  auto const gap = std::min<base::duration>(at - last_read_, crowd_gap_rest);
-  last_read_ = at;
-  read_gap_ += (gap - read_gap_) / crowd_gap_weight;
-  if (gathered && signals < crowd_signals_min) read_gap_ = crowd_gap_rest; // one that waits for each answer
-  return count <= stream_bytes_max && read_gap_ < crowd_gap_max;
-}
-
 asio::awaitable<void> driver::read_loop(session_ptr s) {
-  base::duration gathers{};
-  bool gathered = false;
+  bool gathers = false;
   while (!s->hung_up) {
     if (!core_.reading_wanted(s->id)) {
       s->wake_reader.expires_at(asio::steady_timer::time_point::max());
       co_await s->wake_reader.async_wait(as_result);
       continue;
     }
-    if (gathers > base::duration()) {
-      s->wake_reader.expires_after(gathers);
+    if (gathers) {
+      s->wake_reader.expires_after(gather_time);
       co_await s->wake_reader.async_wait(as_result);
-      s->last_read = last_read_ = now(); // the pause is ours
-      gathers = {};
-      gathered = true;
+      s->last_read = now(); // the pause is ours
+      gathers = false;
       continue;
     }
     auto const room = core_.input_room(s->id);
     auto [ec, count] = co_await s->socket.async_read_some(asio::buffer(room.data(), room.size()), as_result);
     if (s->hung_up) co_return;
-    auto const signals = core_.counts().signals_in;
     if (ec) {
       core_.closed(s->id, ec == asio::error::eof ? "the peer closed the connection" : ec.message(), now());
       finish(*s);
@@ -174,10 +154,7 @@ asio::awaitable<void> driver::read_loop(session_ptr s) {
     }
     settle();
     for (int round = 0; round < read_soon_rounds && read_soon(*s); ++round) settle();
-    auto const at = now();
-    bool const crowded =
-        is_crowded(count, core_.counts().signals_in - signals, std::exchange(gathered, false), at);
-    gathers = s->streams(count, at, writes_) ? gather_time : crowded ? crowd_gather_time : base::duration();
+    gathers = s->streams(count, now(), writes_);
   }
 }
 

@@ -45,7 +45,6 @@ private:
   asio::awaitable<void> write_when_ready(session_ptr s);
   session_ptr open(node::connection_id id, tcp::socket socket);
   bool read_soon(session& s);
-  bool is_crowded(std::size_t count, std::uint64_t signals, bool gathered, base::time_point at);
   void flush(session& s);
   void flush_id(node::connection_id id);
   void hang_up(node::connection_id id);
@@ -63,8 +62,6 @@ private:
   std::optional<base::time_point> armed_;
   bool settling_ = false;
   std::uint64_t writes_ = 0;
-  base::time_point last_read_{}; // of any session
-  base::duration read_gap_ = std::chrono::milliseconds(1);
 };
 
 } // namespace remora::io
