@@ -66,9 +66,9 @@ public:
   bool started() const;
 
   raft::status status() const;
-  std::string why_abstaining() const;   // a sentence, or nothing
-  base::duration lease_left() const;    // of this node's leadership: 0 if it does not lead, or not surely
-  base::duration name_lease() const;   // as it was set
+  std::string why_abstaining() const; // a sentence, or nothing
+  base::duration lease_left() const;  // of this node's leadership: 0 if it does not lead, or not surely
+  base::duration name_lease() const;  // as it was set
 
   // Each is answered once; stopped, when it is not started.
   void elect(done told);
