@@ -108,7 +108,7 @@ has_targets() {
 }
 has_exit_codes() {
   sed -n 's/^ *exit_[a-z_]* = \([0-9]*\),.*/\1/p' cnode/cli/exit_code.hpp >"$dir/codes"
-  sed -n 's/^| \([0-9][0-9]*\) |.*/\1/p' README.md | diff "$dir/codes" -
+  awk '/^\| exit code / { inside = 1 } !/^\|/ { inside = 0 } inside && $2 + 0 == $2 { print $2 }' README.md | diff "$dir/codes" -
 }
 has_folders() {
   code=0

@@ -18,7 +18,12 @@ clean_up() {
     kill -CONT "$pid" 2>/dev/null || true
     kill -KILL "$pid" 2>/dev/null || true
   done
-  rm -rf "$dir"
+  # A companion ends a moment after its VM, and may write its state until then.
+  tries=0
+  until rm -rf "$dir" 2>/dev/null || [ "$tries" -ge 50 ]; do
+    tries=$((tries + 1))
+    sleep 0.1
+  done
 }
 trap clean_up EXIT
 trap 'clean_up; exit 130' INT
