@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ranges>
 
 namespace remora::io {
 
@@ -187,7 +186,7 @@ void driver::settle() {
     if (effects.empty() && writable.empty()) break;
     // Before a hang_up may end it; the last one first: a call's answer follows what it made us tell others,
     // and somebody waits for it.
-    for (auto const id : std::views::reverse(writable)) flush_id(id);
+    for (auto i = writable.rbegin(); i != writable.rend(); ++i) flush_id(*i);
     for (auto& e : effects) carry_out(e);
   }
   settling_ = false;
