@@ -1,29 +1,23 @@
 #include "services/election.hpp"
 
-#include "etf/builder.hpp"
 #include "etf/reader.hpp"
-#include "services/host.hpp"
+#include "services/peer_host.hpp"
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <map>
-#include <set>
 #include <utility>
 
 namespace remora::services {
 
-using etf::am;
-using etf::make;
-using etf::tup;
-
 namespace {
 constexpr std::string_view process_name = "remora_election";
-constexpr std::string_view message_tag = "remora_raft";
 } // namespace
 
-struct election::shared : host {
-  explicit shared(node::core& node) : host(node, process_name, "remora_election:init/1") {}
+struct election::shared : peer_host {
+  explicit shared(node::core& node)
+      : peer_host(node, process_name, "remora_raft", "remora_election:init/1") {}
 
   struct candidate {
     std::string name;
@@ -39,6 +33,8 @@ struct election::shared : host {
     raft::effects out{};
     std::map<raft::request_id, done> requests{};
     std::map<std::uint64_t, candidate> candidates{}; // by owner
+    boost::unordered_flat_map<std::pair<std::string, etf::pid>, std::uint64_t> by_name{};
+    boost::unordered_flat_map<etf::reference, std::uint64_t> by_monitor{};
     std::map<std::string, raft::core::holder> led{};
     std::string abstains{};
   };
@@ -57,15 +53,19 @@ struct election::shared : host {
   std::vector<std::function<void(holding const&)>> held_observers{};
   std::vector<std::function<void(bool)>> running_observers{};
 
-  void begin_process();
   void began() override;
-  void hear(etf::term const& message) override;
+  bool wants_peers() const override { return now != nullptr; }
+  void peer_came(std::string const& peer) override { handle(raft::peer_up{peer}); }
+  void peer_went(std::string const& peer, std::string const&) override { handle(raft::peer_down{peer}); }
+  void peer_said(std::string peer, std::string bytes) override {
+    handle(raft::message{.node = std::move(peer), .bytes = std::move(bytes)});
+  }
+  void hear_other(etf::term const& message) override; // that a candidate has ended
   std::optional<base::time_point> next_deadline() const override {
     return now ? now->core.next_deadline() : std::nullopt;
   }
   void tick() override { handle(raft::tick{}); }
   void ended() override { stop(); }
-  void on_peer(node::effect const& e);
 
   raft::options options_now() const;
   std::optional<wrong> read_state(election_settings const& s);
@@ -84,47 +84,23 @@ struct election::shared : host {
   void set_token(std::uint64_t owner, std::uint64_t token);
 
   std::map<std::uint64_t, candidate>::iterator find(std::string const& name, etf::pid const& who);
+  void find_by(std::uint64_t owner, candidate const& c);
   void drop(std::map<std::uint64_t, candidate>::iterator c);
   void stand(std::uint64_t owner, candidate& c);
 };
 
 // ---- the process
 
-void election::shared::begin_process() {
-  if (has_process()) return;
-  node().observe_peers([all = weak_from_this(), this](node::effect const& e) {
-    if (auto const us = all.lock()) on_peer(e);
-  });
-  need_process();
-}
-
 void election::shared::began() {
   if (wanted && !now) run_core();
 }
 
-void election::shared::hear(etf::term const& message) {
-  if (auto const down = message->tuple<5>(); down && (*down)[0].is_atom("DOWN")) {
-    auto const ref = (*down)[1].as_reference();
-    if (!ref || !now) return;
-    for (auto c = now->candidates.begin(); c != now->candidates.end(); ++c)
-      if (c->second.ref == *ref) return drop(c);
-    return;
-  }
-  auto const three = message->tuple<3>();
-  if (!three || !(*three)[0].is_atom(message_tag) || !now) return;
-  auto const from = (*three)[1].as_pid();
-  auto const bytes = (*three)[2].binary();
-  if (from && bytes)
-    handle(
-        raft::message{.node = std::string(from->node.text()), .bytes = std::string(base::as_text(*bytes))});
-}
-
-void election::shared::on_peer(node::effect const& e) {
-  if (!now) return;
-  if (auto const* const up = std::get_if<node::peer_up>(&e); up != nullptr && !up->hidden)
-    later([this, peer = up->node] { handle(raft::peer_up{peer}); });
-  if (auto const* const down = std::get_if<node::peer_down>(&e))
-    later([this, peer = down->node] { handle(raft::peer_down{peer}); });
+void election::shared::hear_other(etf::term const& message) {
+  auto const down = message->tuple<5>();
+  if (!down || !(*down)[0].is_atom("DOWN") || !now) return;
+  auto const ref = (*down)[1].as_reference();
+  auto const found = ref ? now->by_monitor.find(*ref) : now->by_monitor.end();
+  if (found != now->by_monitor.end()) drop(now->candidates.find(found->second));
 }
 
 // ---- starting and stopping
@@ -165,7 +141,7 @@ void election::shared::run_core() {
   now =
       std::make_shared<run>(std::move(us), election_settings{.core = options_now()}, node().random().next());
   for (auto const& told : running_observers) told(true);
-  for (auto const& peer : node().peers(true, false)) handle(raft::peer_up{peer});
+  for (auto const& peer : peers()) peer_came(peer);
   handle(raft::start{.state = std::exchange(state, std::nullopt)});
 }
 
@@ -213,11 +189,7 @@ void election::shared::request(Request r, done told) {
   handle(std::move(r));
 }
 
-void election::shared::perform(raft::send const& e) {
-  if (!running() || !node().connected(e.node)) return;
-  self().send(node::destination(process_name, e.node), make(tup(am(message_tag), self().pid(), e.bytes)),
-              false);
-}
+void election::shared::perform(raft::send const& e) { send_peer(e.node, e.bytes); }
 
 void election::shared::perform(raft::persist const& e) {
   outside.write(
@@ -277,8 +249,13 @@ void election::shared::set_token(std::uint64_t owner, std::uint64_t token) {
 
 std::map<std::uint64_t, election::shared::candidate>::iterator election::shared::find(std::string const& name,
                                                                                       etf::pid const& who) {
-  return std::find_if(now->candidates.begin(), now->candidates.end(),
-                      [&](auto const& c) { return c.second.name == name && c.second.pid == who; });
+  auto const found = now->by_name.find({name, who});
+  return found == now->by_name.end() ? now->candidates.end() : now->candidates.find(found->second);
+}
+
+void election::shared::find_by(std::uint64_t owner, candidate const& c) {
+  now->by_name.insert_or_assign({c.name, c.pid}, owner);
+  now->by_monitor.insert_or_assign(c.ref, owner);
 }
 
 void election::shared::stand(std::uint64_t owner, candidate& c) {
@@ -290,6 +267,8 @@ void election::shared::drop(std::map<std::uint64_t, candidate>::iterator c) {
   auto const owner = c->first;
   if (running()) self().demonitor(c->second.ref);
   set_token(owner, 0);
+  now->by_name.erase({c->second.name, c->second.pid});
+  now->by_monitor.erase(c->second.ref);
   now->candidates.erase(c);
   handle(raft::withdraw{owner});
 }
@@ -313,7 +292,7 @@ std::optional<election::wrong> election::start(election_settings s) {
   if (auto found = a.read_state(s)) return found;
   a.settings = std::move(s);
   a.wanted = true;
-  a.begin_process();
+  a.need_peers();
   if (a.node().creation() != 0) a.run_core(); // else when the node runs
   return std::nullopt;
 }
@@ -355,6 +334,7 @@ election::campaigning election::campaign(std::string const& name, etf::pid const
   auto const owner = ++a.last_owner;
   auto& c = a.now->candidates[owner];
   c = {.name = name, .pid = who, .ref = a.self().monitor(who)};
+  a.find_by(owner, c);
   if (who.node.text() != a.silent_vm) a.stand(owner, c);
   return campaigning::ok;
 }
@@ -431,6 +411,7 @@ void election::app_heard(std::string const& vm) {
     auto moved = a.now->candidates.extract(owner);
     moved.key() = ++a.last_owner;
     auto const at = a.now->candidates.insert(std::move(moved)).position;
+    a.find_by(at->first, at->second);
     a.stand(at->first, at->second);
   }
 }

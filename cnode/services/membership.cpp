@@ -1,8 +1,7 @@
 #include "services/membership.hpp"
 
 #include "etf/builder.hpp"
-#include "etf/reader.hpp"
-#include "services/host.hpp"
+#include "services/peer_host.hpp"
 
 #include <fmt/format.h>
 
@@ -16,11 +15,11 @@ using etf::tup;
 
 namespace {
 constexpr std::string_view process_name = "remora_membership";
-constexpr std::string_view message_tag = "remora_swim";
 } // namespace
 
-struct membership::shared : host {
-  explicit shared(node::core& node) : host(node, process_name, "remora_membership:init/1") {}
+struct membership::shared : peer_host {
+  explicit shared(node::core& node)
+      : peer_host(node, process_name, "remora_swim", "remora_membership:init/1") {}
 
   // While it is started.
   struct run {
@@ -47,9 +46,11 @@ struct membership::shared : host {
   std::vector<std::function<void(bool)>> running_observers{};
 
   // The process.
-  void begin_process();
   void began() override;
-  void hear(etf::term const& message) override;
+  bool wants_peers() const override { return now != nullptr; }
+  void peer_came(std::string const& peer) override;
+  void peer_went(std::string const& peer, std::string const& reason) override;
+  void peer_said(std::string peer, std::string bytes) override;
   std::optional<base::time_point> next_deadline() const override {
     return now ? now->core.next_deadline() : std::nullopt;
   }
@@ -62,7 +63,6 @@ struct membership::shared : host {
   void change(membership_settings s);
   void stop();
   void handle(swim::event const& e);
-  void on_peer(node::effect const& e);
 
   void perform(swim::send_packet const& e);
   void perform(swim::send_peer const& e);
@@ -73,40 +73,19 @@ struct membership::shared : host {
 
 // ---- the process
 
-void membership::shared::begin_process() {
-  if (has_process()) return;
-  node().observe_peers([all = weak_from_this(), this](node::effect const& e) {
-    if (auto const us = all.lock()) on_peer(e);
-  });
-  need_process();
-}
-
 // It was started before the node ran.
 void membership::shared::began() {
   if (at && !now) run_core();
 }
 
-void membership::shared::hear(etf::term const& message) {
-  auto const three = message->tuple<3>();
-  if (!three || !(*three)[0].is_atom(message_tag) || !now) return;
-  auto const from = (*three)[1].as_pid();
-  auto const bytes = (*three)[2].binary();
-  if (from && bytes)
-    handle(swim::peer_message{.node = std::string(from->node.text()),
-                              .bytes = std::string(base::as_text(*bytes))});
+void membership::shared::peer_came(std::string const& peer) {
+  handle(swim::peer_up{.node = peer, .creation = node().creation_of(peer)});
 }
-
-// In the middle of the step in which it happens: only noted here.
-void membership::shared::on_peer(node::effect const& e) {
-  if (!now) return;
-  if (auto const* const up = std::get_if<node::peer_up>(&e); up != nullptr && !up->hidden)
-    later([this, peer = up->node] {
-      handle(swim::peer_up{.node = peer, .creation = node().creation_of(peer)});
-    });
-  if (auto const* const down = std::get_if<node::peer_down>(&e))
-    later(
-        [this, d = swim::peer_down{.node = down->node,
-                                   .reason = down->word.empty() ? down->reason : down->word}] { handle(d); });
+void membership::shared::peer_went(std::string const& peer, std::string const& reason) {
+  handle(swim::peer_down{.node = peer, .reason = reason});
+}
+void membership::shared::peer_said(std::string peer, std::string bytes) {
+  handle(swim::peer_message{.node = std::move(peer), .bytes = std::move(bytes)});
 }
 
 // ---- starting and stopping
@@ -140,8 +119,7 @@ void membership::shared::run_core() {
   swim::identity us{.node = std::string(node().name().text()), .creation = node().creation(), .at = *at};
   now = std::make_unique<run>(std::move(us), settings, keys, outside.boot_id(), node().random().next());
   for (auto const& told : running_observers) told(true);
-  for (auto const& peer : node().peers(true, false))
-    handle(swim::peer_up{.node = peer, .creation = node().creation_of(peer)});
+  for (auto const& peer : peers()) peer_came(peer);
   if (vm) handle(swim::app_here{*vm});
   if (!settings.metadata.empty()) handle(swim::set_metadata{swim::write_metadata(settings.metadata)});
   handle(swim::start{.wall = {.unix_ms = outside.unix_ms()}});
@@ -182,11 +160,7 @@ void membership::shared::perform(swim::send_packet const& e) {
   outside.send(e.to, now->datagram);
 }
 
-void membership::shared::perform(swim::send_peer const& e) {
-  if (!running() || !node().connected(e.node)) return;
-  self().send(node::destination(process_name, e.node), make(tup(am(message_tag), self().pid(), e.bytes)),
-              false);
-}
+void membership::shared::perform(swim::send_peer const& e) { send_peer(e.node, e.bytes); }
 
 // What net_adm:ping asks, but of connected nodes only.
 void membership::shared::perform(swim::probe_beam const& e) {
@@ -241,7 +215,7 @@ std::optional<membership::wrong> membership::start(membership_settings s) {
   if (same_socket && a.now) return a.change(std::move(s)), std::nullopt;
   a.stop();
   if (auto found = a.open(s)) return found;
-  a.begin_process();
+  a.need_peers();
   if (a.node().creation() != 0) a.run_core(); // else when the node runs
   return std::nullopt;
 }

@@ -14,7 +14,7 @@
 all() -> [{group, alone}, {group, hosts}].
 groups() ->
     [{alone, [], [voters_given, resigning, bootstrap_expect, minority_has_no_leader, add_and_remove, state_survives, broken_state,
-                  read_only_state, full_disk, observer, candidates, hanging_vm, requests, command_line]},
+                  read_only_state, read_only_disk, full_disk, observer, candidates, hanging_vm, requests, command_line]},
      {hosts, [], [leader_killed, leader_stopped, leader_cut, hears_nothing, transfer, random_faults]}].
 suite() -> [{timetrap, {minutes, 5}}].
 
@@ -409,6 +409,30 @@ read_only_state(Config) ->
                                      args => ["--election", "--state-dir", "/proc/nowhere/state"]}),
     2 = remora_ct:await_exit(Nowhere, ?WAIT),
     ?assertMatch([_ | _], [L || L <- remora_ct:log_lines(Nowhere), string:find(L, "/proc/nowhere") =/= nomatch]).
+
+%% The file system of all states becomes read-only under them, and the leader is killed: whoever would vote says why it
+%% does not, one that is started there too, and they go on when it is writable again.
+read_only_disk(Config) ->
+    Nodes = three(Config, fun(All, _) -> ["--voters", All] end),
+    #{term := Term} = status(Config, Leader = one_leader(Config, Nodes)),
+    [Led] = [N || N <- Nodes, maps:get(node, N) =:= Leader],
+    State = filename:join(dir(Config), "state"),
+    [] = os:cmd("mount --bind " ++ State ++ " " ++ State),
+    try
+        [] = os:cmd("mount -o remount,bind,ro " ++ State),
+        remora_ct:kill(Led),
+        Again = [note(Config, remora_ct:start_remora(maps:get(opts, Led))) | Nodes -- [Led]],
+        connect_all(Config, Again),
+        Abstain = fun() -> [Why || N <- nodes_of(Again), #{abstains := Why} <- [status(Config, N)], is_binary(Why)] end,
+        wait_until(fun() -> length(Abstain()) >= 2 end, ?WAIT),
+        [?assertNotEqual({nomatch, Why}, {string:find(Why, "Read-only file system"), Why}) || Why <- Abstain()],
+        [?assertMatch(#{lease_left := 0}, status(Config, N)) || N <- nodes_of(Again)],
+        ok
+    after
+        [] = os:cmd("umount -l " ++ State)
+    end,
+    #{term := Later} = status(Config, one_leader(Config, Nodes)),
+    ?assert(Later > Term).
 
 %% /dev/full stands for the disk: what is written there is refused as by a full one.
 full_disk(Config) ->
