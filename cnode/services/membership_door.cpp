@@ -255,13 +255,15 @@ void tell_stream(mirror_changes& to, swim::news const& n) {
 } // namespace
 
 void install_membership(door& requests, membership const& m) {
-  requests.on("membership", 2, [m = membership(m)](node::self, ticket const&, etf::view request) mutable -> door::answer {
-    auto const what = *request.element(1);
-    if (auto const two = what.tuple<2>(); two && (*two)[0].is_atom("start")) return start(m, (*two)[1]);
-    if (!m.started()) return error("not_started");
-    if (auto const word = what.atom_text()) return plain(m, *word);
-    return tuple(m, what);
-  });
+  requests.on("membership", 2,
+              [m = membership(m)](node::self, ticket const&, etf::view request) mutable -> door::answer {
+                auto const what = *request.element(1);
+                if (auto const two = what.tuple<2>(); two && (*two)[0].is_atom("start"))
+                  return start(m, (*two)[1]);
+                if (!m.started()) return error("not_started");
+                if (auto const word = what.atom_text()) return plain(m, *word);
+                return tuple(m, what);
+              });
   auto& to = requests.mirror();
   auto all = m;
   all.observe([&to](swim::news const& n) { tell_stream(to, n); });

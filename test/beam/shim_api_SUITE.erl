@@ -13,7 +13,8 @@ cases() ->
      messages, calls, sizes,
      nodes_and_connections, connect_errors, nodes_told, events_told,
      atoms_stay, atom_budget, settings, correlation_ids, log_backends,
-     not_running_at_all, errors_are_sentences, start_a_node, read_your_writes].
+     not_running_at_all, errors_are_sentences, read_your_writes,
+     start_a_node]. % the last: the others' `global' parts from whom it did not quite meet
 
 peers() -> [pg_peer(), pg_peer(), pg_peer()].
 pg_peer() -> maps:merge(#{otp_args => ["-kernel", "start_pg", "true"]}, shim_ct:peer_opts(?MODULE)).

@@ -279,7 +279,7 @@ void election_world::save(host& h, raft::persist& p) {
       deliver(h, raft::saved{id});
   };
   if (mutated("says_too_early")) return after(0ms, done);
-  after(time, [this, &h, id = p.id, life = h.life, done] {
+  after(time, [&h, id = p.id, life = h.life, done] {
     if (h.life != life || !h.writing.contains(id)) return;
     if (!h.disk_fails) {
       if (h.disk && h.disk->config.cluster != 0) h.disk_before = h.disk;

@@ -156,7 +156,8 @@ bool self_test(options const& o) {
 
 [[noreturn]] void usage() {
   std::cerr << "sim [--seed N] [--runs M] [--trace] [--lines L] [--nodes K] [--only links,groups,names]\n"
-               "    [--repeat] [--keep-going] [--self-test] [--discovery | --election | --election-times | --membership]\n"
+               "    [--repeat] [--keep-going] [--self-test] [--discovery | --election | --election-times | "
+               "--membership]\n"
                "sim --membership --table [--short]\n";
   std::exit(2);
 }

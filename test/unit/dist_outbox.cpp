@@ -228,7 +228,6 @@ TEST_CASE("outbox: whatever is pushed arrives, in the order of each sender") {
     dist::inbound in(flags, {});
     std::map<std::uint64_t, std::deque<etf::term>> expected;
     std::string wire;
-    std::size_t written = 0;
     std::size_t pushed = 0;
     auto const arrive = [&] {
       std::vector<std::string> whole;
@@ -277,6 +276,5 @@ TEST_CASE("outbox: whatever is pushed arrives, in the order of each sender") {
     CHECK_FALSE(box.busy());
     for (auto const& [sender, waiting] : expected) CHECK(waiting.empty());
     CHECK(in.fragmented() == 0);
-    written += pushed;
   }
 }

@@ -69,7 +69,7 @@ public:
     members_.at(std::string(p.node.text())).alive.erase(p);
     for (auto& [n, m] : members_) {
       if (!m.watched.erase({role::name_server, etf::print(make(p))})) continue;
-      queue(std::string(p.node.text()), n, [&m, p] {
+      queue(std::string(p.node.text()), n, [p] {
         return global::event(global::watched_ended{role::name_server, p});
       });
     }
@@ -210,7 +210,7 @@ private:
       auto const to = *etf::as_destination(*etf::parse(text));
       if (to.where().text() != other) continue;
       m.watched.erase({as, text});
-      queue(other, who, [as, to] { return global::event(global::watched_ended{as, to}); });
+      queue(other, who, [what = as, to] { return global::event(global::watched_ended{what, to}); });
     }
     queue(other, who, [other] { return global::event(global::node_down{etf::atom(other)}); });
   }

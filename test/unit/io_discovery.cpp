@@ -207,8 +207,8 @@ TEST_CASE("multicast: the members of one machine hear each other, and what is to
   context.restart();
   context.run_for(10ms);
   CHECK(heard.size() == 3);
-  for (auto const& [group, interface] : {std::pair{"10.0.0.1", ""}, {"x", ""}, {"239.1.1.1", "no-such"}})
-    CHECK_MESSAGE(!member(group, interface).has_value(), group);
+  for (auto const& wrong : {std::pair{"10.0.0.1", ""}, {"x", ""}, {"239.1.1.1", "no-such"}})
+    CHECK_MESSAGE(!member(wrong.first, wrong.second).has_value(), wrong.first);
 }
 
 TEST_CASE("service account: what the pod's environment says, and only where no server is given") {
