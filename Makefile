@@ -43,9 +43,10 @@ test: build
 unit: build
 	@build/release/test/unit
 
-sim: build
+sim: build sim-election
 	@build/release/test/sim --seed $(SEED) --runs $(RUNS)
 
+sim-election: RUNS = 10000
 sim-election: build
 	@build/release/test/sim --election --seed $(SEED) --runs $(RUNS)
 
