@@ -112,8 +112,9 @@ void core::machine::own_report(id n, reach state) {
 void core::machine::beam_period() {
   if (peers_.empty()) return;
   bool late = probe_ && probe_->excused; // our own fault, perhaps
-  for (auto& [n, p] : peers_) {
-    if (p.as != talks::beam || p.probe == 0 || now_ - p.probed < probe_timeout() * (1 + ill_)) continue;
+  for (auto const n : beam_peers_) {
+    auto& p = peers_.at(n);
+    if (p.probe == 0 || now_ - p.probed < probe_timeout() * (1 + ill_)) continue;
     if (late) {
       p.probed = now_;
       continue;
@@ -129,13 +130,11 @@ void core::machine::beam_period() {
       own_report(n, reach::silent);
     probe_vm(n, p);
   }
-  auto next = peers_.upper_bound(last_beam_probed_);
-  for (std::size_t i = 0; i < peers_.size(); ++i, ++next) {
-    if (next == peers_.end()) next = peers_.begin();
-    if (next->second.as != talks::beam) continue;
-    last_beam_probed_ = next->first;
-    if (next->second.probe == 0) probe_vm(next->first, next->second);
-    break;
+  if (!beam_peers_.empty()) {
+    auto next = beam_peers_.upper_bound(last_beam_probed_);
+    if (next == beam_peers_.end()) next = beam_peers_.begin();
+    last_beam_probed_ = *next;
+    if (auto& p = peers_.at(*next); p.probe == 0) probe_vm(*next, p);
   }
   for (auto& [n, b] : beams_) {
     if (b.unheard_until && now_ >= *b.unheard_until) judge(n);

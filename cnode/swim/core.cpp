@@ -56,11 +56,11 @@ void core::machine::handle(event const& e, base::time_point now, effects& out) {
   tell_leader();
   bool const spreads = !queue_.empty() || (now_ < reviving_until_ && !gone_.empty());
   if (running_ && spreads && !gossip_at_) gossip_at_ = std::max(now_, last_gossip_ + o_.interval / 5);
-  due_ = next_deadline();
+  due_ = earliest_timer();
   out_ = nullptr;
 }
 
-std::optional<base::time_point> core::machine::next_deadline() const {
+std::optional<base::time_point> core::machine::earliest_timer() const {
   if (!running_) return std::nullopt;
   auto out = std::optional(std::min(next_period_, next_sync_));
   if (probe_ && probe_->direct && !probe_->answered) out = base::earliest(out, probe_->direct_until);

@@ -41,7 +41,7 @@ public:
   ~machine();
 
   void handle(event const& e, base::time_point now, effects& out);
-  std::optional<base::time_point> next_deadline() const;
+  std::optional<base::time_point> next_deadline() const { return due_; }
   void know_the_same_as(machine const& other);
 
   swim::member member_of(id n) const;
@@ -281,6 +281,7 @@ private:
   int ill_ = 0;          // Lifeguard's local health multiplier less one
   std::array<base::duration, 10> lags_{};
   std::size_t lags_seen_ = 0;
+  std::optional<base::time_point> earliest_timer() const;
   std::optional<base::time_point> due_; // when the next tick was asked for
 
   // ---- probing
@@ -308,6 +309,7 @@ private:
 
   // ---- the distribution
   std::map<id, peer> peers_;
+  std::set<id> beam_peers_; // those of them that are VMs: none, as a rule, of many
   std::optional<base::time_point> greeting_ends_;
   base::time_point next_sync_{};
   std::optional<base::time_point> differs_since_; // other members' views

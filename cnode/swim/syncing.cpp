@@ -32,6 +32,7 @@ void core::machine::on(peer_up const& e) {
   auto const n = names_.take(e.node);
   if (peers_.contains(n)) {
     beam_lost(n);
+    beam_peers_.erase(n);
     names_.drop(n);
   }
   auto& p = peers_[n] = {.creation = e.creation};
@@ -42,6 +43,7 @@ void core::machine::on(peer_down const& e) {
   auto const n = names_.find(e.node);
   if (n == none || !peers_.contains(n)) return;
   beam_lost(n);
+  beam_peers_.erase(n);
   peers_.erase(n);
   names_.drop(n);
 }
@@ -73,13 +75,16 @@ void core::machine::greeting_timers() {
       continue;
     }
     p.as = talks::beam;
+    beam_peers_.insert(n);
     beam_here(n, p);
   }
 }
 
 void core::machine::is_remora(id n) {
   auto const p = peers_.find(n);
-  if (p != peers_.end()) p->second.as = talks::remora;
+  if (p == peers_.end()) return;
+  p->second.as = talks::remora;
+  beam_peers_.erase(n);
 }
 
 void core::machine::on(peer_message const& e) {

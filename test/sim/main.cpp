@@ -62,6 +62,7 @@ struct options {
   bool keep_going = false;
   bool table = false; // of membership
   bool is_short = false;
+  std::uint64_t node_hours = 0;
   world const* in = nullptr; // none: whole nodes
 };
 
@@ -158,7 +159,8 @@ bool self_test(options const& o) {
   std::cerr << "sim [--seed N] [--runs M] [--trace] [--lines L] [--nodes K] [--only links,groups,names]\n"
                "    [--repeat] [--keep-going] [--self-test] [--discovery | --election | --election-times | "
                "--membership]\n"
-               "sim --membership --table [--short]\n";
+               "sim --membership --table [--short]\n"
+               "sim --membership --node-hours N [--seed N]\n";
   std::exit(2);
 }
 
@@ -197,6 +199,8 @@ options parse(int argc, char** argv) {
       o.table = true;
     else if (a == "--short")
       o.is_short = true;
+    else if (a == "--node-hours")
+      o.node_hours = number();
     else if (auto const* const w = find_world(a))
       o.in = w;
     else if (a == "--mutant")
@@ -221,6 +225,7 @@ int main(int argc, char** argv) {
   for (int const s : {SIGABRT, SIGALRM}) std::signal(s, died);
   if (o.self_test) return self_test(o) ? 0 : 1;
   if (o.table) return print_membership_table(o.is_short, o.each.seed) ? 0 : 1;
+  if (o.node_hours > 0) return run_node_hours(o.node_hours, o.each.seed) ? 0 : 1;
   auto const began = std::chrono::steady_clock::now();
   std::uint64_t failed = 0;
   std::uint64_t done = 0;

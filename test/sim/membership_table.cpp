@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <functional>
 #include <map>
 
 namespace remora::sim {
@@ -192,22 +193,21 @@ struct steady {
   std::uint64_t deaths = 0, suspicions = 0;
 };
 
-steady run_steadily(std::size_t n, std::uint64_t seed, base::duration real_time, std::uint32_t loss,
-                    bool connected = true) {
-  cluster c(n, every(1s), seed, loss, connected);
-  steady out;
+constexpr std::size_t steady_members = 64;
+
+void run_steadily(steady& out, std::uint64_t seed, std::function<bool()> const& more, std::uint32_t loss,
+                  bool connected = true) {
+  cluster c(steady_members, every(1s), seed, loss, connected);
   c.net.on_news = [&](index, swim::news const& news) {
     auto const* const changed = std::get_if<swim::member_changed>(&news);
     if (changed == nullptr) return;
     if (changed->what == swim::change::died) ++out.deaths;
     if (changed->what == swim::change::suspected) ++out.suspicions;
   };
-  auto const until = std::chrono::steady_clock::now() + real_time;
-  while (std::chrono::steady_clock::now() < until) {
+  while (more()) {
     c.net.pass(1min);
-    out.node_hours += static_cast<double>(n) / 60;
+    out.node_hours += static_cast<double>(steady_members) / 60;
   }
-  return out;
 }
 
 // How long until all views are right; none: not within a minute.
@@ -356,7 +356,10 @@ bool print_membership_table(bool is_short, std::uint64_t seed) {
   fmt::print("\n");
   auto const steadily = [&](std::string const& what, base::duration time, std::uint32_t loss,
                             bool connected) {
-    auto const got = run_steadily(64, seed, time, loss, connected);
+    steady got;
+    auto const until = std::chrono::steady_clock::now() + time;
+    run_steadily(
+        got, seed, [&] { return std::chrono::steady_clock::now() < until; }, loss, connected);
     fmt::print("64 members, {}: {:.0f} node-hours, {} suspicions heard, {} false deaths\n", what,
                got.node_hours, got.suspicions, got.deaths);
     std::fflush(stdout);
@@ -389,6 +392,22 @@ bool print_membership_table(bool is_short, std::uint64_t seed) {
         m.seen && *m.seen <= 5s && m.isolated && *m.isolated <= 15s);
   }
   return r.good();
+}
+
+bool run_node_hours(std::uint64_t wanted, std::uint64_t seed) {
+  constexpr double of_a_cluster = 1000;
+  steady all;
+  auto const end = static_cast<double>(wanted);
+  while (all.node_hours < end && all.deaths == 0) {
+    auto const until = std::min(all.node_hours + of_a_cluster, end);
+    run_steadily(
+        all, seed++, [&] { return all.node_hours < until && all.deaths == 0; }, one_per_cent);
+    fmt::print("\r{:.0f} node-hours, {} suspicions heard, {} false deaths", all.node_hours, all.suspicions,
+               all.deaths);
+    std::fflush(stdout);
+  }
+  fmt::print("\n");
+  return all.deaths == 0;
 }
 
 } // namespace remora::sim

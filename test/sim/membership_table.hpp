@@ -9,4 +9,9 @@ namespace remora::sim {
 
 bool print_membership_table(bool is_short, std::uint64_t seed);
 
+// So many node-hours of clusters of 64 at 1 % loss, another cluster each thousand; none may be declared dead.
+// A million takes a core an hour: `sim --membership --node-hours 500000 --seed 1`, and `--seed 1000` beside
+// it.
+bool run_node_hours(std::uint64_t wanted, std::uint64_t seed);
+
 } // namespace remora::sim
