@@ -159,7 +159,7 @@ bool self_test(options const& o) {
   std::cerr << "sim [--seed N] [--runs M] [--trace] [--lines L] [--nodes K] [--only links,groups,names]\n"
                "    [--repeat] [--keep-going] [--self-test] [--discovery | --election | --election-times | "
                "--membership]\n"
-               "sim --membership --table [--short]\n"
+               "sim --membership --table [--short] [--only detection,starved,steady,restart,merge]\n"
                "sim --membership --node-hours N [--seed N]\n";
   std::exit(2);
 }
@@ -224,7 +224,7 @@ int main(int argc, char** argv) {
   auto const o = parse(argc, argv);
   for (int const s : {SIGABRT, SIGALRM}) std::signal(s, died);
   if (o.self_test) return self_test(o) ? 0 : 1;
-  if (o.table) return print_membership_table(o.is_short, o.each.seed) ? 0 : 1;
+  if (o.table) return print_membership_table(o.is_short, o.each.seed, o.each.only) ? 0 : 1;
   if (o.node_hours > 0) return run_node_hours(o.node_hours, o.each.seed) ? 0 : 1;
   auto const began = std::chrono::steady_clock::now();
   std::uint64_t failed = 0;

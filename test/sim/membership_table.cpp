@@ -10,6 +10,9 @@
 #include <cstdio>
 #include <functional>
 #include <map>
+#include <set>
+#include <string>
+#include <utility>
 
 namespace remora::sim {
 
@@ -293,10 +296,7 @@ std::string seconds(std::optional<base::duration> d) {
   return d ? fmt::format("{:.1f} s", ms(*d) / 1000) : std::string("not within a minute");
 }
 
-} // namespace
-
-bool print_membership_table(bool is_short, std::uint64_t seed) {
-  report r;
+void print_detection(report& r, bool is_short, std::uint64_t seed) {
   fmt::print("interval 200 ms, probe timeout 80 ms, 1 % loss; packets and bytes at the interval of 1 s.\n"
              "Everybody is connected to everybody up to {} members, above to about {} others.\n\n"
              "members  suspected first      first verdict        known to all     packets  bytes\n"
@@ -343,17 +343,20 @@ bool print_membership_table(bool is_short, std::uint64_t seed) {
             packets_most <= 2.5);
   r.promise(fmt::format("at most 600 bytes per node and second, flat: {:.0f} to {:.0f}", least, most),
             most <= 600 && most <= 1.25 * least);
+}
 
+void print_starved(report& r, bool is_short, std::uint64_t seed) {
   auto const plain = starve(128, false, seed, is_short ? 60s : 300s);
   auto const guarded = starve(128, true, seed, is_short ? 60s : 300s);
-  fmt::print("\n128 members, 32 starved of CPU: false deaths heard, of healthy and of starved members\n"
+  fmt::print("128 members, 32 starved of CPU: false deaths heard, of healthy and of starved members\n"
              "  plain SWIM {} and {}, Lifeguard {} and {}\n",
              plain.of_healthy, plain.of_starved, guarded.of_healthy, guarded.of_starved);
   r.promise("at least 50 times fewer, and none of a healthy member",
             50 * (guarded.of_healthy + guarded.of_starved) <= plain.of_healthy + plain.of_starved &&
                 guarded.of_healthy == 0);
+}
 
-  fmt::print("\n");
+void print_steady(report& r, bool is_short, std::uint64_t seed) {
   auto const steadily = [&](std::string const& what, base::duration time, std::uint32_t loss,
                             bool connected) {
     steady got;
@@ -370,8 +373,9 @@ bool print_membership_table(bool is_short, std::uint64_t seed) {
   // The fallback over a connection that never fails hides all else: without it there is something to count.
   steadily("1 % loss, datagrams alone", is_short ? 500ms : 60s, one_per_cent, false);
   steadily("10 % loss, datagrams alone", is_short ? 500ms : 60s, 10 * one_per_cent, false);
+}
 
-  fmt::print("\n");
+void print_restart(report& r, bool is_short, std::uint64_t seed) {
   for (auto const interval : {base::duration(200ms), base::duration(1s)}) {
     auto const n = is_short ? std::size_t{500} : std::size_t{5000};
     auto const took = mass_restart(n, n / 10 * 9, interval, seed);
@@ -379,6 +383,9 @@ bool print_membership_table(bool is_short, std::uint64_t seed) {
                           n / 10 * 9, n, ms(interval), seconds(took)),
               took && *took <= 10s);
   }
+}
+
+void print_merge(report& r, bool is_short, std::uint64_t seed) {
   for (auto const interval : {base::duration(200ms), base::duration(1s)}) {
     auto const n = is_short ? std::size_t{100} : std::size_t{1000};
     auto const m = merge(n, interval, seed);
@@ -390,6 +397,28 @@ bool print_membership_table(bool is_short, std::uint64_t seed) {
                     "others for it after {}, within 15 s",
                     n, ms(interval), seconds(m.seen), seconds(m.isolated)),
         m.seen && *m.seen <= 5s && m.isolated && *m.isolated <= 15s);
+  }
+}
+
+struct part {
+  char const* name;
+  void (*print)(report& r, bool is_short, std::uint64_t seed);
+};
+constexpr part parts[] = {{"detection", print_detection},
+                          {"starved", print_starved},
+                          {"steady", print_steady},
+                          {"restart", print_restart},
+                          {"merge", print_merge}};
+
+} // namespace
+
+bool print_membership_table(bool is_short, std::uint64_t seed, std::set<std::string> const& only) {
+  report r;
+  bool first = true;
+  for (auto const& [name, print] : parts) {
+    if (!only.empty() && !only.contains(name)) continue;
+    if (!std::exchange(first, false)) fmt::print("\n");
+    print(r, is_short, seed);
   }
   return r.good();
 }

@@ -4,10 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
+#include <string>
 
 namespace remora::sim {
 
-bool print_membership_table(bool is_short, std::uint64_t seed);
+// `only`: of its parts detection, starved, steady, restart and merge; empty: all.
+bool print_membership_table(bool is_short, std::uint64_t seed, std::set<std::string> const& only);
 
 // So many node-hours of clusters of 64 at 1 % loss, another cluster each thousand; none may be declared dead.
 // A million takes a core an hour: `sim --membership --node-hours 500000 --seed 1`, and `--seed 1000` beside
