@@ -55,7 +55,7 @@ void core::machine::handle(event const& e, base::time_point now, effects& out) {
   std::visit([&](auto const& what) { on(what); }, e);
   tell_leader();
   bool const spreads = !queue_.empty() || (now_ < reviving_until_ && !gone_.empty());
-  if (running_ && spreads && !gossip_at_) gossip_at_ = std::max(now_, last_gossip_ + o_.interval / 5);
+  if (running_ && spreads && !gossip_at_) gossip_at_ = std::max(now_, last_gossip_ + gossip_pause());
   due_ = earliest_timer();
   out_ = nullptr;
 }
@@ -162,7 +162,7 @@ void core::machine::on(configure const& e) {
         static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(o_.interval.count()))));
     probe_.reset();
     next_period_ = next_on_grid(now_ + 1ns);
-    if (gossip_at_) gossip_at_ = std::min(*gossip_at_, now_ + o_.interval / 5);
+    if (gossip_at_) gossip_at_ = std::min(*gossip_at_, now_ + gossip_pause());
   }
   if (synced) next_sync_ = now_ + o_.sync_interval;
 }

@@ -221,6 +221,7 @@ private:
   bool write_update(std::string& out, spread_queue::key k);
   void spread(id n) { queue_.put(n); }
   void spread_further(spread_queue::key k);
+  base::duration gossip_pause() const;
   void gossip();
   void got_event(update const& u);
   bool is_new_event(id from, std::uint64_t epoch, std::uint32_t number);

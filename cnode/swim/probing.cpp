@@ -136,11 +136,14 @@ void core::machine::revive() {
 }
 
 // One of the dead has answered this node: a cut has healed, and the others are asked in short order. Who was
-// alone has all to ask, and nobody to help.
+// alone has all to ask, and nobody to help; whom it suspected before it heard them again has not heard of it.
 void core::machine::revive_more() {
   if (now_ >= reviving_until_) return;
   auto const count = std::clamp<std::size_t>(3 * gone_.size() / live_remora(), 3, 32);
   for (std::size_t i = 0; i < std::min(count, gone_.size()); ++i) revive();
+  std::size_t told = 0;
+  for (auto const& [n, s] : suspicions_)
+    if (told++ < count && !entries_[n].beam) ping(n, 0);
 }
 
 void core::machine::probe_soon(id n) {

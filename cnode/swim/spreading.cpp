@@ -16,6 +16,8 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t fan_out = 3;
 constexpr std::size_t further_max = 256;
+constexpr std::size_t a_packet_full = 20; // updates, about
+constexpr base::duration crowd_pause = 40ms;
 constexpr double lambda = 4; // and the natural logarithm: with memberlist's, of ten, small clusters miss some
 
 // Keys of the queue: a member's id; an event's number; a VM and its reporter.
@@ -112,6 +114,14 @@ bool core::machine::write_update(std::string& out, spread_queue::key k) {
   }
   write(out, u);
   return true;
+}
+
+// A fifth of an interval; less when more is to be said than packets hold, as after a cut of many or a restart
+// of all: how long that takes is not a matter of how often one probes.
+base::duration core::machine::gossip_pause() const {
+  bool const crowd =
+      queue_.size() > a_packet_full || (now_ < reviving_until_ && gone_.size() > a_packet_full);
+  return crowd ? std::min<base::duration>(o_.interval / 5, crowd_pause) : o_.interval / 5;
 }
 
 void core::machine::gossip() {
