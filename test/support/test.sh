@@ -123,10 +123,10 @@ others=$(ls test/beam/*_SUITE.erl | sed 's|.*/\(.*\)_SUITE.erl|\1|' | grep -vxE 
 }
 wait "$door" "$global"
 part asan wait "$sanitized"
-part asan-units-1 units build/asan/test/unit --last=250 &
+part asan-units-door units build/asan/test/unit --test-case='door*' & # they take longest
 jobs="$jobs $!"
-first=$!
-part asan-units-2 units build/asan/test/unit --first=251
-wait "$first"
+door=$!
+part asan-units-others units build/asan/test/unit --test-case-exclude='door*'
+wait "$door"
 
 cat "$logs"/*.count | awk '{ p += $1; f += $2 } END { print p " passed, " f " failed"; exit f > 0 }'
