@@ -514,6 +514,36 @@ TEST_CASE("swim: bytes that are no message change nothing but a counter") {
   CHECK(p.c.metrics().malformed == 2002 + 1);
 }
 
+TEST_CASE("swim: what packets cannot hold at once is told more often") {
+  for (auto const& [count, pause] : {std::pair{5, 200ms}, {40, 40ms}}) {
+    CAPTURE(count);
+    paper p;
+    p.with({"b@h", "c@h", "d@h"});
+    std::vector<std::string> names;
+    for (int i = 0; i < count; ++i) names.push_back(fmt::format("n{}@h", i));
+    std::vector<swim::update> news;
+    for (auto const& n : names) news.push_back(paper::alive(n));
+    p.told(paper::from("b@h", message_kind::rumours), news);
+    p.gossip(news);
+    std::vector<base::time_point> times;
+    while (times.size() < 4)
+      if (paper::count(p.wake(), " gossip") > 0) times.push_back(p.now);
+    CHECK(times[2] - times[1] == pause);
+    CHECK(times[3] - times[2] == pause);
+  }
+}
+
+// Who was cut off could not tell those whom it suspects.
+TEST_CASE("swim: who hears one of the dead again tells the suspected so, too") {
+  paper p;
+  p.with({"b@h", "c@h", "d@h"});
+  p.gossip({paper::dead("c@h")});
+  p.gossip({paper::suspect("d@h")});
+  CHECK(paper::count(p.pass(150ms), "ping of d@h") == 0);
+  p.gossip({paper::alive("c@h", 1)}, "c@h");
+  CHECK(paper::count(p.pass(250ms), "ping of d@h, suspect d@h 0") > 0);
+}
+
 TEST_CASE("swim: a ping for another is not answered") {
   paper p;
   p.with({"b@h"});
