@@ -254,6 +254,9 @@ void core::machine::ask_handover(std::string const& to, asker const& from, bool 
 
 void core::machine::try_handover() {
   if (!handover_) return;
+  // What it leads by is on its own disk, or it would refuse its vote to a candidate that has yet to hear of
+  // it: the saved configuration, and the answers to it, try again.
+  if (d_.config != s_.config) return;
   auto const to = handover_->to.empty() ? best_successor() : handover_->to;
   if (to.empty() || !can_take_over(to)) return;
   auto const of = d_.term;

@@ -18,7 +18,10 @@
 
 %% Hosts: [{Address, Name}]; they can be set anew. What ends in .test and is not there does not exist.
 start_dnsmasq(Dir, Hosts) -> start_dnsmasq(Dir, Hosts, []).
-start_dnsmasq(Dir, Hosts, More) ->
+start_dnsmasq(Dir, Hosts, More) -> start_dnsmasq(Dir, Hosts, More, 5).
+
+%% Its port is free when it is chosen: if somebody else has it by then, for UDP or TCP, it ends, and another is tried.
+start_dnsmasq(Dir, Hosts, More, Tries) ->
     Port = free_udp_port(),
     File = filename:join(Dir, "hosts-" ++ integer_to_list(Port)),
     write_hosts(File, [{"127.0.0.1", "ready.test"} | Hosts]),
@@ -27,8 +30,12 @@ start_dnsmasq(Dir, Hosts, More) ->
             "--local=/test/", "--cache-size=0" | More],
     Server = remora_ct:start_guarded(dnsmasq(), Args, [], filename:join(Dir, "dnsmasq.log")),
     Asked = fun() -> inet_res:lookup("ready.test", in, a, [{nameservers, [{{127, 0, 0, 1}, Port}]}, {timeout, 200}]) end,
-    remora_ct:wait_until(fun() -> Asked() =:= [{127, 0, 0, 1}] end, ?READY_MS),
-    Server#{kind => dnsmasq, server => "127.0.0.1:" ++ integer_to_list(Port), hosts => File}.
+    Answers = fun() -> Asked() =:= [{127, 0, 0, 1}] andalso answers end,
+    case remora_ct:wait_until(fun() -> case remora_ct:alive(Server) of true -> Answers(); false -> ended end end, ?READY_MS) of
+        answers -> Server#{kind => dnsmasq, server => "127.0.0.1:" ++ integer_to_list(Port), hosts => File};
+        ended when Tries > 1 -> start_dnsmasq(Dir, Hosts, More, Tries - 1);
+        ended -> error({dnsmasq, remora_ct:log_lines(Server)})
+    end.
 
 dnsmasq() ->
     case os:find_executable("dnsmasq", "/usr/sbin:/usr/bin:/sbin") of

@@ -1,5 +1,5 @@
 // A small cluster of election's cores in virtual time, for units and scripts: messages take a millisecond and
-// keep their order, a disk takes one too. What the nodes say is written down, as lines.
+// keep their order, a disk takes one too unless it is slow. What the nodes say is written down, as lines.
 #pragma once
 
 #include "raft/core.hpp"
@@ -30,6 +30,7 @@ public:
     std::unique_ptr<raft::core> core;
     std::optional<raft::durable> disk;
     bool broken = false; // its disk
+    base::duration disk_time = 1ms;
     bool paused = false;
     std::vector<std::pair<raft::request_id, raft::result>> replies;
     std::vector<raft::news> news;
@@ -200,7 +201,7 @@ private:
     }
     if (auto* const p = std::get_if<raft::persist>(&effect)) {
       m.persists.push_back(*p);
-      later(1ms, m.name, [this, &m, p = *p, life] {
+      later(m.disk_time, m.name, [this, &m, p = *p, life] {
         if (m.life != life) return;
         if (!m.broken) m.disk = p.state;
         m.broken ? feed(m, raft::save_failed{p.id, "no space left on device"}) : feed(m, raft::saved{p.id});

@@ -127,6 +127,25 @@ TEST_CASE("election: transfer goes to whom it is asked for, at once") {
   CHECK(c.reply(first, 5) == failed(raft::failure::not_voter));
 }
 
+TEST_CASE("election: who resigns is followed at once, however slow the disks are") {
+  raft_cluster c;
+  c.form({"a", "b", "c"});
+  for (auto const* const l : {"a", "b", "c"}) c.at(l).disk_time = 40ms;
+  for (raft::request_id id = 1; id <= 20; ++id) {
+    auto const first = c.leader();
+    REQUIRE(first.size() == 3);
+    auto const before = c.status(first).term;
+    c.on(first,
+         raft::transfer{id, {}}); // from the first moment on, when what it leads by is not on all disks
+    auto const asked = c.now;
+    while ((c.leader().empty() || c.leader() == first) && c.now < asked + 1s) c.pass(1ms);
+    CAPTURE(id);
+    CHECK(c.now - asked < 5 * 40ms);
+    CHECK(c.reply(first, id) == done);
+    CHECK(c.status(c.leader()).term == before + 1);
+  }
+}
+
 TEST_CASE("election: a leader that stops hands over, and the others need not wait") {
   raft_cluster c;
   c.form({"a", "b", "c"});

@@ -80,6 +80,7 @@ private:
       c_.at(w.at(1)).disk->term = id();
     } else if (verb == "disk") {
       c_.at(w.at(1)).broken = w.at(2) == "fails";
+      c_.at(w.at(1)).disk_time = w.at(2) == "slow" ? 30ms : 1ms;
     } else if (verb == "freeze" || verb == "thaw") {
       c_.at(w.at(1)).paused = verb == "freeze";
     } else if (verb == "cut") {

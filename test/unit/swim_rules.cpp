@@ -515,7 +515,9 @@ TEST_CASE("swim: bytes that are no message change nothing but a counter") {
 }
 
 TEST_CASE("swim: what packets cannot hold at once is told more often") {
-  for (auto const& [count, pause] : {std::pair{5, 200ms}, {40, 40ms}}) {
+  for (auto const& given : {std::pair{5, 200ms}, {40, 40ms}}) {
+    auto const count = given.first;
+    auto const pause = given.second;
     CAPTURE(count);
     paper p;
     p.with({"b@h", "c@h", "d@h"});
