@@ -36,18 +36,15 @@ tidy() {
   sed -E 's/ -W(duplicated-cond|duplicated-branches|logical-op|no-null-dereference|no-restrict)//g; s/ -Werror//g; s/ -Winvalid-pch//g; s/ -include [^ ]*cmake_pch.hxx//g' \
     build/release/compile_commands.json >"$work/compile_commands.json"
   settings=$(cat .clang-tidy $(git ls-files 'cnode/*.hpp') "$work/compile_commands.json" | cksum)
-  code=0
-  # shellcheck disable=SC2086 # a list of patterns
-  for file in ${LINT_FILES:-$(git ls-files 'cnode/*.cpp')}; do
-    stamp=$work/tidy/$(echo "$file" | tr / _)
-    state="$settings $(cksum <"$file")"
-    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state" ] && continue
-    if clang-tidy --quiet -p "$work" "$file" 2>"$work/stderr"; then echo "$state" >"$stamp"; else
-      grep -v 'warnings\? generated' "$work/stderr"
-      code=1
-    fi
-  done
-  return $code
+  export work settings
+  # shellcheck disable=SC2016,SC2086 # the variables are those of the inner shell; a list of patterns
+  printf '%s\n' ${LINT_FILES:-$(git ls-files 'cnode/*.cpp')} | xargs -P "$(nproc)" -n 1 sh -c '
+    stamp=$work/tidy/$(echo "$1" | tr / _)
+    state="$settings $(cksum <"$1")"
+    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state" ] && exit 0
+    found=$(clang-tidy --quiet -p "$work" "$1" 2>&1) && echo "$state" >"$stamp" && exit 0
+    echo "$found" | grep -v "warnings\? generated"
+    exit 1' tidy
 }
 
 shell() { git ls-files '*.sh' .ci/run .ci/deps | xargs shellcheck -S warning -e SC2046; } # lists of words are meant
