@@ -166,6 +166,7 @@ leave(#state{port = Port, node = Node, os_pid = OsPid}) ->
             remora_log:own(error, "the companion ~ts (process ~b) does not leave within ~b ms; it is killed",
                            [Node, OsPid, ?LEAVE_MS]),
             _ = os:cmd("kill -9 " ++ integer_to_list(OsPid)),
+            _ = is_gone(OsPid, remora_door:deadline(?LEAVE_MS), 5),
             ok
     end.
 

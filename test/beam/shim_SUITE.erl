@@ -196,9 +196,9 @@ never_ready(Config) ->
     Told = "/tmp/" ++ atom_to_list(remora_ct:unique("never")),
     Script = script(Vm, "never", "#!/bin/sh\n[ \"$1\" = --version ] && { echo 0.1.0; exit; }\n"
                                  "echo $$ >" ++ Told ++ "\nexec sleep 600\n"),
-    fails(Vm, #{binary => {at, Script}, start_timeout => 300}, {companion, {timeout, 300}}, "within 300 ms"),
+    fails(Vm, #{binary => {at, Script}, start_timeout => 1_000}, {companion, {timeout, 1_000}}, "within 1000 ms"),
     {ok, Pid} = rcall(Vm, file, read_file, [Told]),
-    ?assertNot(remora_ct:alive(#{os_pid => list_to_integer(string:trim(binary_to_list(Pid)))})).
+    wait_until(fun() -> not remora_ct:alive(#{os_pid => list_to_integer(string:trim(binary_to_list(Pid)))}) end, 5_000).
 
 no_epmd(Config) ->
     Vm = vm(Config),
