@@ -21,6 +21,7 @@
 -define(LINE_BYTES, 16_384).
 -define(WAITING_MAX, 1_000).  % messages in our mailbox
 -define(LEAVE_MS, 5_000).
+-define(KILLED_MS, 1_000). % until a killed one is gone
 
 -record(state, {
     port :: port(),
@@ -166,7 +167,7 @@ leave(#state{port = Port, node = Node, os_pid = OsPid}) ->
             remora_log:own(error, "the companion ~ts (process ~b) does not leave within ~b ms; it is killed",
                            [Node, OsPid, ?LEAVE_MS]),
             _ = os:cmd("kill -9 " ++ integer_to_list(OsPid)),
-            _ = is_gone(OsPid, remora_door:deadline(?LEAVE_MS), 5),
+            _ = is_gone(OsPid, remora_door:deadline(?KILLED_MS), 5),
             ok
     end.
 
