@@ -96,6 +96,7 @@ etf::term method_of(policy::kind how) {
 std::optional<policy::kind> kind_of(etf::view method) {
   static auto const known = [] {
     std::vector<std::pair<policy::kind, etf::term>> out;
+    out.reserve(spellings.size());
     for (auto const& s : spellings) out.emplace_back(s.how, method_of(s.how));
     return out;
   }();

@@ -19,7 +19,6 @@ namespace remora::services {
 
 using etf::am;
 using etf::make;
-using etf::tup;
 
 namespace {
 

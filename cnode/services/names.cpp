@@ -93,7 +93,8 @@ node::task<> names::shared::run(node::self me, role as) {
   struct guard {
     std::shared_ptr<shared> all;
     ~guard() { all->core.reset(); }
-  } const ends{shared_from_this()};
+  };
+  [[maybe_unused]] guard const ends{shared_from_this()};
   if (as == role::name_server) me.monitor_nodes(true);
   begin();
   while (true) {

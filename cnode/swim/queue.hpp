@@ -15,7 +15,7 @@ namespace remora::swim {
 class spread_queue {
 public:
   using key = std::uint64_t;
-  enum class fate : std::uint8_t { sent, no_room, void_ };
+  enum class fate : std::uint8_t { sent, no_room, nothing };
 
   void put(key k) {
     auto const stamp = ++last_stamp_;
@@ -54,7 +54,7 @@ public:
           ++refused;
           kept_.push_back(next);
           break;
-        case fate::void_: stamps_.erase(next.what); break;
+        case fate::nothing: stamps_.erase(next.what); break;
         }
       }
       levels_[n].insert(levels_[n].end(), kept_.rbegin(), kept_.rend());

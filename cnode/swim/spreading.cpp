@@ -63,7 +63,7 @@ void core::machine::ride(std::string& packet, id about) {
   queue_.offer(transmissions(), [&](spread_queue::key k) {
     if (k == about) return spread_queue::fate::sent;
     auto const size = packet.size();
-    if (!write_update(packet, k)) return spread_queue::fate::void_;
+    if (!write_update(packet, k)) return spread_queue::fate::nothing;
     if (packet.size() <= room) return spread_queue::fate::sent;
     packet.resize(size);
     return spread_queue::fate::no_room;
