@@ -147,6 +147,7 @@ private:
   void say(news n) { out_->emplace_back(tell{std::move(n)}); }
   void say(change what, id n, std::string by = {});
   void tell_leader();
+  std::optional<base::time_point> earliest_timer() const;
   void forget_old();
   base::time_point next_on_grid(base::time_point from) const;
   std::uint64_t period_number() const;
@@ -205,6 +206,7 @@ private:
   // syncing.cpp
   void greet(id n, peer& p);
   void is_remora(id n);
+  void forget_peer(id n);
   void greeting_timers();
   void sync_timers();
   void sync_with(id n, message_kind kind, bool whole);
@@ -282,7 +284,6 @@ private:
   int ill_ = 0;          // Lifeguard's local health multiplier less one
   std::array<base::duration, 10> lags_{};
   std::size_t lags_seen_ = 0;
-  std::optional<base::time_point> earliest_timer() const;
   std::optional<base::time_point> due_; // when the next tick was asked for
 
   // ---- probing

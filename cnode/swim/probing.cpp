@@ -142,8 +142,10 @@ void core::machine::revive_more() {
   auto const count = std::clamp<std::size_t>(3 * gone_.size() / live_remora(), 3, 32);
   for (std::size_t i = 0; i < std::min(count, gone_.size()); ++i) revive();
   std::size_t told = 0;
-  for (auto const& [n, s] : suspicions_)
-    if (told++ < count && !entries_[n].beam) ping(n, 0);
+  for (auto const& [n, s] : suspicions_) {
+    if (told++ == count) break;
+    if (!entries_[n].beam) ping(n, 0);
+  }
 }
 
 void core::machine::probe_soon(id n) {

@@ -119,9 +119,10 @@ bool core::machine::write_update(std::string& out, spread_queue::key k) {
 // A fifth of an interval; less when more is to be said than packets hold, as after a cut of many or a restart
 // of all: how long that takes is not a matter of how often one probes.
 base::duration core::machine::gossip_pause() const {
+  base::duration const pause = o_.interval / 5;
   bool const crowd =
       queue_.size() > a_packet_full || (now_ < reviving_until_ && gone_.size() > a_packet_full);
-  return crowd ? std::min<base::duration>(o_.interval / 5, crowd_pause) : o_.interval / 5;
+  return crowd ? std::min(pause, crowd_pause) : pause;
 }
 
 void core::machine::gossip() {

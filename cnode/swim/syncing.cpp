@@ -30,18 +30,17 @@ void core::machine::tell_peer(std::string_view node, std::string bytes) {
 void core::machine::on(peer_up const& e) {
   if (!is_name(e.node, l_) || e.node == self_.node) return;
   auto const n = names_.take(e.node);
-  if (peers_.contains(n)) {
-    beam_lost(n);
-    beam_peers_.erase(n);
-    names_.drop(n);
-  }
+  if (peers_.contains(n)) forget_peer(n);
   auto& p = peers_[n] = {.creation = e.creation};
   if (running_) greet(n, p);
 }
 
 void core::machine::on(peer_down const& e) {
   auto const n = names_.find(e.node);
-  if (n == none || !peers_.contains(n)) return;
+  if (n != none && peers_.contains(n)) forget_peer(n);
+}
+
+void core::machine::forget_peer(id n) {
   beam_lost(n);
   beam_peers_.erase(n);
   peers_.erase(n);

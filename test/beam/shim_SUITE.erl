@@ -198,7 +198,7 @@ never_ready(Config) ->
                                  "echo $$ >" ++ Told ++ "\nexec sleep 600\n"),
     fails(Vm, #{binary => {at, Script}, start_timeout => 1_000}, {companion, {timeout, 1_000}}, "within 1000 ms"),
     {ok, Pid} = rcall(Vm, file, read_file, [Told]),
-    wait_until(fun() -> not remora_ct:alive(#{os_pid => list_to_integer(string:trim(binary_to_list(Pid)))}) end, 5_000).
+    ?assertNot(remora_ct:alive(#{os_pid => list_to_integer(string:trim(binary_to_list(Pid)))})).
 
 no_epmd(Config) ->
     Vm = vm(Config),

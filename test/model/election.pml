@@ -164,8 +164,6 @@ init {
           assert(leader[t] == 0); /* one leader for each term */
           leader[t] = n + 1;
           leads[n] = t;
-          counted[t] = 0;
-          has_config[t] = 0;
           stop_running(n);
           called[n] = 0
        /* become_leader: the configuration is of its own term, when that is on disk. */

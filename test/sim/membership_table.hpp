@@ -13,8 +13,8 @@ namespace remora::sim {
 bool print_membership_table(bool is_short, std::uint64_t seed, std::set<std::string> const& only);
 
 // So many node-hours of clusters of 64 at 1 % loss, another cluster each thousand; none may be declared dead.
-// A million takes a core an hour: `sim --membership --node-hours 500000 --seed 1`, and `--seed 1000` beside
-// it.
+// A million takes two cores an hour: `sim --membership --node-hours 500000 --seed 1`, and beside it the same
+// with `--seed 1000`.
 bool run_node_hours(std::uint64_t wanted, std::uint64_t seed);
 
 } // namespace remora::sim

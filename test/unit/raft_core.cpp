@@ -135,8 +135,8 @@ TEST_CASE("election: who resigns is followed at once, however slow the disks are
     auto const first = c.leader();
     REQUIRE(first.size() == 3);
     auto const before = c.status(first).term;
-    c.on(first,
-         raft::transfer{id, {}}); // from the first moment on, when what it leads by is not on all disks
+    // From the first moment on, when what it leads by is not on all disks.
+    c.on(first, raft::transfer{id, {}});
     auto const asked = c.now;
     while ((c.leader().empty() || c.leader() == first) && c.now < asked + 1s) c.pass(1ms);
     CAPTURE(id);
