@@ -8,14 +8,17 @@
 #include "sim/run.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <atomic>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <set>
 #include <unistd.h>
 
 namespace {
@@ -26,6 +29,7 @@ using namespace remora::sim;
 constexpr unsigned hang_seconds = 120; // one run; it takes milliseconds
 constexpr std::uint64_t self_test_runs = 300;
 constexpr std::uint64_t ideal_runs = 100;
+constexpr std::array<std::string_view, 4> subjects{"links", "groups", "names", "ideal"}; // of whole nodes
 
 struct fault { // of our own making
   std::string mutant;
@@ -170,6 +174,20 @@ world const* find_world(std::string_view option) {
   return nullptr;
 }
 
+// A part that nobody knows would run nothing, and pass.
+void refuse_unknown_parts(options const& o) {
+  std::set<std::string_view> known;
+  if (o.table)
+    known = membership_table_parts();
+  else if (o.in == nullptr)
+    known.insert(subjects.begin(), subjects.end());
+  for (auto const& name : o.each.only)
+    if (!known.contains(name)) {
+      fmt::print(stderr, "sim: no part {} here; there are: {}\n", name, fmt::join(known, ", "));
+      std::exit(2);
+    }
+}
+
 options parse(int argc, char** argv) {
   options o;
   for (int i = 1; i < argc; ++i) {
@@ -178,7 +196,13 @@ options parse(int argc, char** argv) {
       if (++i >= argc) usage();
       return argv[i];
     };
-    auto const number = [&] { return std::strtoull(value().c_str(), nullptr, 10); };
+    auto const number = [&] {
+      auto const text = value();
+      std::uint64_t n = 0;
+      auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+      if (error != std::errc() || end != text.data() + text.size()) usage();
+      return n;
+    };
     if (a == "--seed")
       o.each.seed = number();
     else if (a == "--runs")
@@ -215,6 +239,7 @@ options parse(int argc, char** argv) {
     } else
       usage();
   }
+  refuse_unknown_parts(o);
   return o;
 }
 

@@ -196,11 +196,15 @@ struct steady {
   std::uint64_t deaths = 0, suspicions = 0;
 };
 
-constexpr std::size_t steady_members = 64;
+struct conditions {
+  std::uint32_t loss = one_per_cent;
+  bool connected = true;
+  std::size_t members = 64;
+  base::duration interval = 1s;
+};
 
-void run_steadily(steady& out, std::uint64_t seed, std::function<bool()> const& more, std::uint32_t loss,
-                  bool connected = true) {
-  cluster c(steady_members, every(1s), seed, loss, connected);
+void run_steadily(steady& out, std::uint64_t seed, std::function<bool()> const& more, conditions const& in) {
+  cluster c(in.members, every(in.interval), seed, in.loss, in.connected);
   c.net.on_news = [&](index, swim::news const& news) {
     auto const* const changed = std::get_if<swim::member_changed>(&news);
     if (changed == nullptr) return;
@@ -209,7 +213,7 @@ void run_steadily(steady& out, std::uint64_t seed, std::function<bool()> const& 
   };
   while (more()) {
     c.net.pass(1min);
-    out.node_hours += static_cast<double>(steady_members) / 60;
+    out.node_hours += static_cast<double>(in.members) / 60;
   }
 }
 
@@ -357,22 +361,25 @@ void print_starved(report& r, bool is_short, std::uint64_t seed) {
 }
 
 void print_steady(report& r, bool is_short, std::uint64_t seed) {
-  auto const steadily = [&](std::string const& what, base::duration time, std::uint32_t loss,
-                            bool connected) {
+  auto const steadily = [&](base::duration time, conditions const& in) {
     steady got;
     auto const until = std::chrono::steady_clock::now() + time;
     run_steadily(
-        got, seed, [&] { return std::chrono::steady_clock::now() < until; }, loss, connected);
-    fmt::print("64 members, {}: {:.0f} node-hours, {} suspicions heard, {} false deaths\n", what,
+        got, seed, [&] { return std::chrono::steady_clock::now() < until; }, in);
+    fmt::print("{} members, interval {:.0f} ms, {} % loss{}: {:.0f} node-hours, {} suspicions heard, {} "
+               "false deaths\n",
+               in.members, ms(in.interval), in.loss / one_per_cent, in.connected ? "" : ", datagrams alone",
                got.node_hours, got.suspicions, got.deaths);
     std::fflush(stdout);
     return got;
   };
-  auto const calm = steadily("1 % loss", is_short ? 1s : 120s, one_per_cent, true);
+  auto const calm = steadily(is_short ? 1s : 120s, {});
   r.promise("no false death", calm.deaths == 0);
   // The fallback over a connection that never fails hides all else: without it there is something to count.
-  steadily("1 % loss, datagrams alone", is_short ? 500ms : 60s, one_per_cent, false);
-  steadily("10 % loss, datagrams alone", is_short ? 500ms : 60s, 10 * one_per_cent, false);
+  steadily(is_short ? 500ms : 60s, {.connected = false});
+  steadily(is_short ? 500ms : 60s, {.loss = 10 * one_per_cent, .connected = false});
+  steadily(is_short ? 500ms : 60s,
+           {.loss = 20 * one_per_cent, .connected = false, .members = 5, .interval = 200ms});
 }
 
 void print_restart(report& r, bool is_short, std::uint64_t seed) {
@@ -412,6 +419,12 @@ constexpr part parts[] = {{"detection", print_detection},
 
 } // namespace
 
+std::set<std::string_view> membership_table_parts() {
+  std::set<std::string_view> names;
+  for (auto const& p : parts) names.insert(p.name);
+  return names;
+}
+
 bool print_membership_table(bool is_short, std::uint64_t seed, std::set<std::string> const& only) {
   report r;
   bool first = true;
@@ -429,8 +442,7 @@ bool run_node_hours(std::uint64_t wanted, std::uint64_t seed) {
   auto const end = static_cast<double>(wanted);
   while (all.node_hours < end && all.deaths == 0) {
     auto const until = std::min(all.node_hours + of_a_cluster, end);
-    run_steadily(
-        all, seed++, [&] { return all.node_hours < until && all.deaths == 0; }, one_per_cent);
+    run_steadily(all, seed++, [&] { return all.node_hours < until && all.deaths == 0; }, {});
     fmt::print("\r{:.0f} node-hours, {} suspicions heard, {} false deaths", all.node_hours, all.suspicions,
                all.deaths);
     std::fflush(stdout);

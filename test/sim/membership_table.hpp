@@ -6,10 +6,13 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <string_view>
 
 namespace remora::sim {
 
-// `only`: of its parts detection, starved, steady, restart and merge; empty: all.
+std::set<std::string_view> membership_table_parts();
+
+// `only`: of its parts; empty: all.
 bool print_membership_table(bool is_short, std::uint64_t seed, std::set<std::string> const& only);
 
 // So many node-hours of clusters of 64 at 1 % loss, another cluster each thousand; none may be declared dead.
