@@ -163,13 +163,19 @@ cut_between_two(Config) ->
         All = [A, B, N, M],
         joined(All),
         true = rcall(A, erlang, disconnect_node, [maps:get(node, N)]),
-        %% Everybody drops both; or one of them alone, when that one is parted before it has told of its own loss.
+        %% Everybody drops both; or one of them alone, when that one is parted before it has told of its own loss. Until
+        %% then there may be nodes that know somebody who knows others than they do.
         wait_until(fun() ->
             Known = [{maps:get(node, X), known(X)} || X <- All],
-            [] =:= [{X, Y} || {X, Xs} <- Known, {Y, Ys} <- Known, lists:member(Y, Xs) =/= lists:member(X, Ys)]
+            Part = fun(X) -> lists:sort([X | proplists:get_value(X, Known)]) end,
+            lists:all(fun({X, Xs}) -> lists:all(fun(Y) -> Part(Y) =:= Part(X) end, Xs) end, Known)
                 andalso (known(A) =:= [] orelse known(N) =:= []) andalso lists:member(maps:get(node, M), known(B))
         end, ?WAIT),
-        connect(A, B), connect(A, N),
+        %% What is said of the loss last may still end what is connected now: then it is connected again.
+        wait_until(fun() ->
+            [rcall(A, net_kernel, connect_node, [maps:get(node, X)]) || X <- [B, N]],
+            knows_all(All)
+        end, ?WAIT),
         joined(All)
     end).
 
@@ -359,11 +365,14 @@ known(X) ->
                end).
 
 joined(All) ->
-    Nodes = lists:sort([maps:get(node, X) || X <- All]),
-    try wait_until(fun() -> lists:all(fun(X) -> known(X) =:= Nodes -- [maps:get(node, X)] end, All) end, ?WAIT)
+    try wait_until(fun() -> knows_all(All) end, ?WAIT)
     catch error:_ -> error({not_joined, [{maps:get(node, X), known(X)} || X <- All]})
     end,
     no_locks(All).
+
+knows_all(All) ->
+    Nodes = lists:sort([maps:get(node, X) || X <- All]),
+    lists:all(fun(X) -> known(X) =:= Nodes -- [maps:get(node, X)] end, All).
 
 same_names(All, Names0) ->
     Names = lists:sort(Names0),
