@@ -31,9 +31,8 @@ init_per_testcase(Case, Config) ->
 start(true, _, Config) -> Config;
 start(false, Case, Config0) ->
     Config = remora_ct:start_nut(Config0, with_config(nut_opts(Case), Config0)),
-    %% `global' introduces one more to those who are together; three who meet at once wait for each other's locks.
+    [connect(P, nut(Config)) || P <- remora_ct:peers(Config)],
     connect(peer(1, Config), peer(2, Config)),
-    connect(peer(1, Config), nut(Config)),
     known(Config),
     Count = rcall(peer(1, Config), erpc, call, [maps:get(node, nut(Config)), erlang, system_info, [process_count]]),
     [{processes, Count} | Config].
@@ -694,10 +693,11 @@ door_state(Config) -> rcall(peer(1, Config), sys, get_state, [{remora, maps:get(
 streams(Config) -> element(3, door_state(Config)).
 tracked(Config) -> element(4, door_state(Config)).
 
-%% Nothing is done for anybody, and nobody is watched: as many processes as a node has that was asked nothing.
+%% Nothing is done for anybody, and nobody is watched: no more processes than a node had that was asked nothing. It may have
+%% had one that was just dialling a node which `global' had introduced.
 quiet(Config) ->
     Count = fun() -> rcall(peer(1, Config), erpc, call, [maps:get(node, nut(Config)), erlang, system_info, [process_count]]) end,
-    wait_until(fun() -> tracked(Config) =:= 0 andalso Count() =:= proplists:get_value(processes, Config) end, ?WAIT).
+    wait_until(fun() -> tracked(Config) =:= 0 andalso Count() =< proplists:get_value(processes, Config) end, ?WAIT).
 
 logged(Config, Pattern) -> [L || L <- remora_ct:log_lines(nut(Config)), re:run(L, Pattern) =/= nomatch].
 
