@@ -349,6 +349,26 @@ TEST_CASE("election, paper: the lease is counted from when the round was sent, a
   CHECK(p.status().lease_left == 0ms);
 }
 
+// Its own vote is one of the majority that the lease rests on; whoever asked may rely on what was left of it.
+TEST_CASE("election, paper: a leader that stands again votes for nobody else before its lease is over") {
+  paper p;
+  p.lead();
+  p.hear("a@h", p.reply(1, 1));
+  p.hear("b@h", p.reply(2, 1));
+  auto const left = p.status().lease_left;
+  REQUIRE(left > 80ms);
+  auto const config = five(1, p.status().term);
+  p.hear("c@h", wire::heartbeat_reply{9, 0, 3, {p.status().term, 1}}); // has seen a later term
+  REQUIRE(p.status().lease_left == 0ms);
+  CHECK(p.last<wire::ask_vote>()->term == 10); // itself at once, without pre-vote
+  p.pass(left - 1ms);
+  CHECK_FALSE(p.votes_for("c@h", 20, config));
+  CHECK(p.last<wire::vote>()->wait == 1ms);
+  CHECK(p.disk.term == 10);
+  p.pass(1ms);
+  CHECK(p.votes_for("c@h", 20, config));
+}
+
 TEST_CASE("election, paper: who hands over has no lease from then on, and never in this term again") {
   paper p;
   p.lead();
