@@ -521,6 +521,10 @@ private:
 
   void see_message(host& h, raft::send const& s) {
     auto const kind = s.bytes.size() > 3 ? s.bytes[3] : 0;
+    if (auto const e = raft::wire::read(s.bytes, {}); e)
+      if (std::holds_alternative<raft::wire::timeout_now>(e->body) ||
+          std::holds_alternative<raft::wire::leave>(e->body))
+        said_until_.erase(h.name); // it hands over
     if (kind != 1 && kind != 2) return;
     auto const e = raft::wire::read(s.bytes, {});
     if (!e) return world_.complain("world", h.name + " sends what cannot be read");
@@ -542,7 +546,16 @@ private:
 
   void check(host& h) {
     if (!h.up()) return;
-    if (h.core->lease_left(world_.local(h)) > 0ns) {
+    if (auto const left = h.core->lease_left(world_.local(h)); left > 0ns) {
+      for (auto const& [name, until] : said_until_)
+        if (name != h.name && until > world_.now())
+          world_.complain("lease",
+                          fmt::format("{} surely leads, and {} has said that it does", h.name, name));
+      auto& said = said_until_[h.name];
+      said = std::max(said, world_.now() +
+                                base::duration(static_cast<base::duration::rep>(
+                                    static_cast<double>(left.count()) / h.rate)) -
+                                1us);
       for (auto& other : world_.hosts())
         if (other.get() != &h && other->up() && other->core->lease_left(world_.local(*other)) > 0ns)
           world_.complain("lease", fmt::format("{} and {} both surely lead", h.name, other->name));
@@ -598,6 +611,7 @@ private:
   std::map<std::pair<std::uint64_t, raft::term>, std::string> votes_;
   std::vector<std::uint64_t> sure_tokens_;
   std::string sure_of_;
+  std::map<std::string, base::time_point> said_until_; // by true time: what was left when anybody could ask
   std::map<std::string, std::vector<std::uint64_t>> held_;
   std::map<std::string, std::uint64_t> holder_;
   std::uint64_t cluster_ = 0;
