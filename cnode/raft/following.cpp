@@ -23,10 +23,7 @@ void core::machine::on_message(std::string const& from, wire::heartbeat const& m
   if (m.term > d_.term) see_term(m.term);
   if (campaign_) follow();
   led_by_now({from, m.term, m.token, m.round, now_});
-  if (is_bound()) {
-    promised_ = leader_;
-    promised_until_ = std::max(promised_until_, now_ + std::min(lease(), s_.promise));
-  }
+  if (is_bound()) promise(now_ + std::min(lease(), s_.promise));
   suspects_ = false;
   hints_ = 0;
   set_election(now_ + random_timeout());
@@ -62,6 +59,12 @@ void core::machine::led_by_now(known_leader l) {
   }
   say(leader_elected{leader_.node, leader_.term, leader_.token});
   forward_all();
+}
+
+// To whom leads now: no vote for others until then.
+void core::machine::promise(base::time_point until) {
+  promised_ = leader_;
+  promised_until_ = std::max(promised_until_, until);
 }
 
 void core::machine::lose_leader() {

@@ -67,8 +67,7 @@ void core::machine::stop_leading() {
 // and its followers, who hear it, vote for it again. Its own vote was a part of the majority that its lease
 // rests on, and somebody may have been told how long that holds: until then it has no vote for others.
 void core::machine::stand_again(raft::term above) {
-  promised_ = leader_;
-  promised_until_ = std::max(promised_until_, lease_until_);
+  promise(lease_until_);
   stop_leading();
   lose_leader();
   if (above > d_.term) see_term(above);

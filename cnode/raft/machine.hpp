@@ -185,6 +185,7 @@ private:
   void on_message(std::string const& from, wire::heartbeat const& m);
   void acknowledge();
   void led_by_now(known_leader l);
+  void promise(base::time_point until);
   void lose_leader();
   void on_message(std::string const& from, wire::grants const& m);
   void on_message(std::string const& from, wire::claims_reply const& m);
