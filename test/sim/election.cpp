@@ -521,17 +521,16 @@ private:
 
   void see_message(host& h, raft::send const& s) {
     auto const kind = s.bytes.size() > 3 ? s.bytes[3] : 0;
-    if (auto const e = raft::wire::read(s.bytes, {}); e)
-      if (std::holds_alternative<raft::wire::timeout_now>(e->body) ||
-          std::holds_alternative<raft::wire::leave>(e->body))
-        said_until_.erase(h.name); // it hands over
-    if (kind != 1 && kind != 2) return;
+    if (kind != 1 && kind != 2 && kind != 5 && kind != 6) return; // the four below
     auto const e = raft::wire::read(s.bytes, {});
     if (!e) return world_.complain("world", h.name + " sends what cannot be read");
     if (auto const* const v = std::get_if<raft::wire::vote>(&e->body); v != nullptr && v->granted && !v->pre)
       voted(h, v->asked, s.node);
     if (auto const* const a = std::get_if<raft::wire::ask_vote>(&e->body); a != nullptr && !a->pre)
       voted(h, a->term, h.name);
+    if (std::holds_alternative<raft::wire::timeout_now>(e->body) ||
+        std::holds_alternative<raft::wire::leave>(e->body))
+      said_until_.erase(h.name); // it hands over
   }
 
   void voted(host& h, raft::term t, std::string const& whom) {
@@ -552,10 +551,7 @@ private:
           world_.complain("lease",
                           fmt::format("{} surely leads, and {} has said that it does", h.name, name));
       auto& said = said_until_[h.name];
-      said = std::max(said, world_.now() +
-                                base::duration(static_cast<base::duration::rep>(
-                                    static_cast<double>(left.count()) / h.rate)) -
-                                1us);
+      said = std::max(said, world_.true_time(h, world_.local(h) + left));
       for (auto& other : world_.hosts())
         if (other.get() != &h && other->up() && other->core->lease_left(world_.local(*other)) > 0ns)
           world_.complain("lease", fmt::format("{} and {} both surely lead", h.name, other->name));

@@ -10,7 +10,8 @@
 //   leaders    a term has one leader
 //   votes      an instance of a state votes once in a term, whatever happens to the node
 //   unsaved    a vote is on disk before it is said
-//   lease      two nodes never are sure to lead at the same true time, nor while another one's word holds: what
+//   lease      two nodes never are sure to lead at the same true time, nor while another one's word holds:
+//   what
 //              it had said was left, unless it has handed over since
 //   tokens     who is sure to lead has a greater token than whoever was sure before
 //   names      two candidates never hold a name at the same true time

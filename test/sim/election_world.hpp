@@ -90,6 +90,7 @@ public:
   void pass(base::duration time);
   base::time_point now() const { return now_; }
   base::time_point local(host const& h) const { return local(h, now_); }
+  base::time_point true_time(host const& h, base::time_point at) const; // when its clock says `at`
 
   raft::request_id ask(host& h, std::function<raft::event(raft::request_id)> const& what, std::string words,
                        base::duration bound, std::uint64_t token = 0);
@@ -119,7 +120,6 @@ private:
     }
   };
   base::time_point local(host const& h, base::time_point at) const;
-  base::time_point true_time(host const& h, base::time_point at) const;
   pair_of_hosts& between_hosts(std::size_t a, std::size_t b);
   void after(base::duration time, std::function<void()> what);
   void deliver(host& h, raft::event e);

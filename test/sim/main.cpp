@@ -29,7 +29,6 @@ using namespace remora::sim;
 constexpr unsigned hang_seconds = 120; // one run; it takes milliseconds
 constexpr std::uint64_t self_test_runs = 300;
 constexpr std::uint64_t ideal_runs = 100;
-constexpr std::array<std::string_view, 4> subjects{"links", "groups", "names", "ideal"}; // of whole nodes
 
 struct fault { // of our own making
   std::string mutant;
@@ -180,7 +179,7 @@ void refuse_unknown_parts(options const& o) {
   if (o.table)
     known = membership_table_parts();
   else if (o.in == nullptr)
-    known.insert(subjects.begin(), subjects.end());
+    known = run_parts();
   for (auto const& name : o.each.only)
     if (!known.contains(name)) {
       fmt::print(stderr, "sim: no part {} here; there are: {}\n", name, fmt::join(known, ", "));

@@ -49,18 +49,29 @@ bool heal(cluster& c, base::duration at_least = {}) {
   return false;
 }
 
+struct part {
+  char const* name;
+  std::unique_ptr<subject> (*make)(cluster& c);
+  bool on_demand = false;
+};
+constexpr part parts[] = {
+    {"links", make_links}, {"groups", make_groups}, {"names", make_names}, {"ideal", make_ideal_names, true}};
+
 } // namespace
+
+std::set<std::string_view> run_parts() {
+  std::set<std::string_view> names;
+  for (auto const& p : parts) names.insert(p.name);
+  return names;
+}
 
 outcome run(settings const& s) {
   cluster c(s);
   faults f(c);
   std::vector<std::unique_ptr<subject>> subjects;
-  auto const wanted = [&](char const* name) { return s.only.empty() || s.only.contains(name); };
-  if (wanted("links")) subjects.push_back(make_links(c));
-  if (wanted("groups")) subjects.push_back(make_groups(c));
-  if (wanted("names"))
-    if (auto names = make_names(c)) subjects.push_back(std::move(names));
-  if (s.only.contains("ideal")) subjects.push_back(make_ideal_names(c));
+  for (auto const& p : parts)
+    if (s.only.empty() ? !p.on_demand : s.only.contains(p.name))
+      if (auto made = p.make(c)) subjects.push_back(std::move(made));
 
   auto const ends = [&] {
     outcome o;

@@ -3,6 +3,9 @@
 
 #include "sim/cluster.hpp"
 
+#include <set>
+#include <string_view>
+
 namespace remora::sim {
 
 struct outcome {
@@ -10,6 +13,8 @@ struct outcome {
   test::lines trace;
   std::uint64_t steps = 0;
 };
+// Of settings::only; empty: all but those that are made on demand.
+std::set<std::string_view> run_parts();
 outcome run(settings const& s);
 
 } // namespace remora::sim
