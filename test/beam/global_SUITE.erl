@@ -167,9 +167,11 @@ cut_between_two(Config) ->
         %% then there may be nodes that know somebody who knows others than they do.
         wait_until(fun() ->
             Known = [{maps:get(node, X), known(X)} || X <- All],
-            Part = fun(X) -> lists:sort([X | proplists:get_value(X, Known)]) end,
+            Knows = fun(X) -> proplists:get_value(X, Known) end,
+            Part = fun(X) -> lists:sort([X | Knows(X)]) end,
             lists:all(fun({X, Xs}) -> lists:all(fun(Y) -> Part(Y) =:= Part(X) end, Xs) end, Known)
-                andalso (known(A) =:= [] orelse known(N) =:= []) andalso lists:member(maps:get(node, M), known(B))
+                andalso lists:any(fun(#{node := X}) -> Knows(X) =:= [] end, [A, N])
+                andalso lists:member(maps:get(node, M), Knows(maps:get(node, B)))
         end, ?WAIT),
         %% What is said of the loss last may still end what is connected now: then it is connected again.
         wait_until(fun() ->

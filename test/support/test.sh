@@ -89,9 +89,7 @@ sanitized() {
 }
 # For the chrt below.
 if [ "${1:-}" = sanitized ]; then
-  trap 'touch "$logs/asan-is-built"' EXIT # whatever becomes of it: somebody waits
   part asan-build make -s asan
-  touch "$logs/asan-is-built"
   sanitized
   exit 0 # its counts are in files
 fi
@@ -130,7 +128,7 @@ others=$(ls test/beam/*_SUITE.erl | sed 's|.*/\(.*\)_SUITE.erl|\1|' | grep -vxE 
   suites others $others
 }
 wait "$door" "$global" "$members"
-until [ -e "$logs/asan-is-built" ]; do sleep 0.2; done
+while [ ! -e "$logs/asan-build.count" ] && kill -0 "$sanitized" 2>/dev/null; do sleep 0.2; done
 part asan-units-door units build/asan/test/unit --test-case='door*' & # they take longest
 jobs="$jobs $!"
 door=$!
