@@ -48,9 +48,12 @@ void core::machine::become_leader() {
   beat();
 }
 
-// The askers of what is under way ask the next leader again.
+// Its own vote was a part of the majority that its lease rests on, and somebody may have been told how long
+// that holds: until then it has no vote for others, but for whom it hands over to. The askers of what is
+// under way ask the next leader again.
 void core::machine::stop_leading() {
   if (!leads()) return;
+  promise(lease_until_);
   role_ = role::follower;
   lease_until_ = {};
   next_beat_.reset();
@@ -64,10 +67,8 @@ void core::machine::stop_leading() {
 }
 
 // Somebody who may vote has a later term, and does not hear this leader any more. It stands in a later one,
-// and its followers, who hear it, vote for it again. Its own vote was a part of the majority that its lease
-// rests on, and somebody may have been told how long that holds: until then it has no vote for others.
+// and its followers, who hear it, vote for it again.
 void core::machine::stand_again(raft::term above) {
-  promise(lease_until_);
   stop_leading();
   lose_leader();
   if (above > d_.term) see_term(above);

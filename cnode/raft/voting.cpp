@@ -157,6 +157,7 @@ void core::machine::on_message(std::string const& from, wire::vote const& m) {
   if (!is_voter(s_.config, from, m.instance)) return;
   if (m.config && adopt(*m.config)) return;
   if (m.term > d_.term) {
+    if (leads()) return stand_again(m.term); // a late answer
     see_term(m.term);
     if (hints_ < hints_max && election_) {
       ++hints_;

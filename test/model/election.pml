@@ -9,14 +9,18 @@
  * lease may run out whenever it likes, and a promise when nobody counts on it any more. Messages are facts that can be
  * used late or never, which is delay, loss, reordering and duplication.
  *
- * Asserted after each step: one leader for each term; one sure leader at a time; who is sure has a greater token than
- * who was sure before. run.sh takes the rules out one by one (-DBREAK_...) and expects spin to find each one missing.
+ * Asserted after each step: one leader for each term; one sure leader at a time, and none while what another one has told of
+ * its lease is good, unless that one has handed over; who is sure has a greater token than who was sure before. run.sh
+ * takes the rules out one by one (-DBREAK_...) and expects spin to find each one missing.
  */
 
 #define N 3 /* nodes */
 #define TERMS 3
 #ifndef VERSIONS
 #define VERSIONS 1 /* of the configuration, beside the first */
+#endif
+#ifndef TOLD
+#define TOLD 1 /* whether leaders are asked, which is most of the states */
 #endif
 
 #define BIT(n) (1 << (n))
@@ -29,6 +33,10 @@ byte voted[N]; /* n + 1 */
 byte config_term[N];
 byte config_version[N];
 byte config[N]; /* its voters */
+
+/* Told. A leader may have been asked how long its lease holds: what it told is good until then, though it has stopped. */
+byte said[TERMS + 1];        /* by term: whose promises that rests on */
+byte said_config[TERMS + 1]; /* whose majority they are */
 
 /* In memory. */
 byte leads[N]; /* the term that it leads, or 0 */
@@ -52,13 +60,25 @@ byte n, m, t, to; /* of the step */
   (config_term[a] > config_term[b] || (config_term[a] == config_term[b] && config_version[a] > config_version[b]))
 #define SAME(a, b) (config_term[a] == config_term[b] && config_version[a] == config_version[b])
 #define VOTER(x) (config[x] & BIT(x))
-#define COUNTED (counted[1] | counted[2] | counted[3])
+#define COUNTED (counted[1] | counted[2] | counted[3] | said[1] | said[2] | said[3])
 #define UNDER_WAY (promising[1] | promising[2] | promising[3])
 #define SURE(x) (leads[x] != 0 && QUORUM(counted[leads[x]] | BIT(x), config[x]))
+#define SAID(of, x) (leader[of] != x + 1 && QUORUM(said[of], said_config[of]))
+
+inline tell(x) {
+  if
+  :: TOLD && SURE(x) -> said[leads[x]] = counted[leads[x]] | BIT(x); said_config[leads[x]] = config[x]
+  :: else
+  fi
+}
 
 inline stop_leading(x) {
   if
   :: leads[x] != 0 ->
+     tell(x);
+#ifndef BREAK_OWN_VOTE
+     promised[x] = leads[x];
+#endif
      counted[leads[x]] = 0;
      promising[leads[x]] = 0;
      has_config[leads[x]] = 0;
@@ -191,6 +211,8 @@ init {
        /* The lease runs out, for one who promised. */
        :: leads[n] != 0 && (counted[leads[n]] & BIT(m)) != 0 ->
           counted[leads[n]] = counted[leads[n]] & ~BIT(m)
+       /* What was told is over (there are as many terms as nodes). */
+       :: said[n + 1] != 0 -> said[n + 1] = 0; said_config[n + 1] = 0
        /* A promise runs out. */
        :: promised[n] != 0 &&
 #ifndef BREAK_ORDER
@@ -210,7 +232,7 @@ init {
           do
           :: t <= TERMS ->
              if
-             :: t != promised[n] -> to = to | counted[t]
+             :: t != promised[n] -> to = to | counted[t] | said[t]
              :: else
              fi;
              t++
@@ -239,7 +261,17 @@ init {
 #ifdef BREAK_HANDOVER
           skip
 #else
-          stop_leading(n)
+          stop_leading(n);
+          t = 1; /* what it told is over: that is what handing over means */
+          do
+          :: t <= TERMS ->
+             if
+             :: leader[t] == n + 1 -> said[t] = 0; said_config[t] = 0
+             :: else
+             fi;
+             t++
+          :: else -> break
+          od
 #endif
        :: called[n] != 0 && called[n] == term[n] && leads[n] == 0 && VOTER(n) && !waits[n] && term[n] < TERMS ->
           promised[n] = 0;
@@ -251,6 +283,7 @@ init {
           QUORUM(has_config[leads[n]] | BIT(n), config[n]) &&
 #endif
           true ->
+          tell(n);
           config_version[n]++;
           config[n] = config[n] ^ BIT(m);
           has_config[leads[n]] = 0
@@ -282,6 +315,7 @@ init {
           if
           :: SURE(n) ->
              assert(t == 0); /* one at a time */
+             assert(!SAID(1, n) && !SAID(2, n) && !SAID(3, n)); /* nor one that was told of */
              t = leads[n];
              assert(t >= last_sure); /* and the token grows */
              last_sure = t

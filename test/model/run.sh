@@ -33,8 +33,9 @@ check() {
   fi
 }
 
-[ -n "${MODEL:-}" ] || check whole 0 "-DVERSIONS=${VERSIONS:-1}"
-for rule in ${MODEL:-BREAK_PROMISE BREAK_OLD_CONFIG BREAK_ORDER BREAK_WAIT BREAK_DISK BREAK_HANDOVER BREAK_COMMITTED}; do
+[ -n "${MODEL:-}" ] || check whole 0 -DTOLD=0 "-DVERSIONS=${VERSIONS:-1}"
+[ -n "${MODEL:-}" ] || check told 0 -DVERSIONS=0
+for rule in ${MODEL:-BREAK_PROMISE BREAK_OLD_CONFIG BREAK_ORDER BREAK_WAIT BREAK_DISK BREAK_HANDOVER BREAK_COMMITTED BREAK_OWN_VOTE}; do
   check "$rule" 1 "-D$rule" -DVERSIONS=2
 done
 echo "$passed passed, $failed failed"

@@ -350,7 +350,7 @@ TEST_CASE("election, paper: the lease is counted from when the round was sent, a
 }
 
 // Its own vote is one of the majority that the lease rests on; whoever asked may rely on what was left of it.
-TEST_CASE("election, paper: a leader that stands again votes for nobody else before its lease is over") {
+TEST_CASE("election, paper: a leader that stops leading votes for nobody else before its lease is over") {
   paper p;
   p.lead();
   p.hear("a@h", p.reply(1, 1));
@@ -358,8 +358,15 @@ TEST_CASE("election, paper: a leader that stands again votes for nobody else bef
   auto const left = p.status().lease_left;
   REQUIRE(left > 80ms);
   auto const config = five(1, p.status().term);
-  p.hear("c@h", wire::heartbeat_reply{9, 0, 3, {p.status().term, 1}}); // has seen a later term
+  p.said.clear();
+  SUBCASE("because an answer to its heartbeat has a later term") {
+    p.hear("c@h", wire::heartbeat_reply{9, 0, 3, {p.status().term, 1}});
+  }
+  SUBCASE("because a late answer to its campaign has one") {
+    p.hear("c@h", wire::vote{false, p.status().term, 9, false, 3});
+  }
   REQUIRE(p.status().lease_left == 0ms);
+  REQUIRE(p.last<wire::ask_vote>());
   CHECK(p.last<wire::ask_vote>()->term == 10); // itself at once, without pre-vote
   p.pass(left - 1ms);
   CHECK_FALSE(p.votes_for("c@h", 20, config));
@@ -383,6 +390,8 @@ TEST_CASE("election, paper: who hands over has no lease from then on, and never 
   p.hear("a@h", wire::heartbeat_reply{t, 1, 1, {t, 1}, 1, 90ms});
   p.hear("b@h", wire::heartbeat_reply{t, 1, 2, {t, 1}, 1, 90ms});
   CHECK(p.status().lease_left == 0ms);
+  CHECK_FALSE(p.votes_for("c@h", t + 2, five(1, t))); // whom it has not given the word
+  CHECK(p.votes_for("a@h", t + 1, five(1, t), t));
 }
 
 // ---- Schultz, Dardik and Tripakis
