@@ -164,28 +164,31 @@ transfer(Config) ->
 random_faults(Config) ->
     Seconds = list_to_integer(os:getenv("REMORA_FAULT_SECONDS", "120")),
     ct:timetrap({seconds, Seconds + 180}),
-    Seed = erlang:unique_integer([positive]),
+    Seed = list_to_integer(os:getenv("REMORA_FAULT_SEED", integer_to_list(erlang:system_time()))),
     rand:seed(exsss, Seed),
     ct:pal("faults for ~b s, seed ~b", [Seconds, Seed]),
     Recorders = [rcall(driver(Config), ?MODULE, start_recorder, [name(I)]) || I <- lists:seq(1, ?VOTERS)],
     Until = erlang:monotonic_time(millisecond) + Seconds * 1_000,
-    Faults = faults(Config, Until, #{}),
+    {Faults, HandedOver} = faults(Config, Until, #{}, []),
     _ = await_leader(Config),
-    Claims = lists:append([rcall(driver(Config), ?MODULE, recorded, [R]) || R <- Recorders]),
+    Claims = [given_up(C, HandedOver) || R <- Recorders, C <- rcall(driver(Config), ?MODULE, recorded, [R])],
     ct:pal("~p; ~b answers by leaders with ~b tokens", [Faults, length(Claims), length(lists:usort([T || {_, T, _, _, _} <- Claims]))]),
     ?assertEqual([], smaller_later(Claims)),
     ?assertEqual([], overlapping(Claims)).
 
-%% One fault at a time, for up to a second, then some time without; each kind is counted.
-faults(Config, Until, Counts) ->
+%% One fault at a time, for up to a second, then some time without; each kind is counted. And when leaders were asked to
+%% hand over, in the middle of what faults have left.
+faults(Config, Until, Counts, HandedOver) ->
     case erlang:monotonic_time(millisecond) >= Until of
-        true -> Counts;
+        true -> {Counts, HandedOver};
         false ->
             I = rand:uniform(?VOTERS),
-            Kind = lists:nth(rand:uniform(5), [kill, stop, cut, deaf, two_cuts]),
-            fault(Config, Kind, I, rand:uniform(1_000)),
+            Kind = lists:nth(rand:uniform(6), [kill, stop, cut, deaf, two_cuts, transfer]),
+            From = member_watch:now_us(),
+            Done = fault(Config, Kind, I, rand:uniform(1_000)),
+            To = member_watch:now_us() + case Done of ok -> 0; _ -> 2_000_000 end, % it may be done yet
             receive after rand:uniform(700) -> ok end,
-            faults(Config, Until, maps:update_with(Kind, fun(N) -> N + 1 end, 1, Counts))
+            faults(Config, Until, maps:update_with(Kind, fun(N) -> N + 1 end, 1, Counts), [{From, To} || Kind =:= transfer] ++ HandedOver)
     end.
 
 fault(Config, kill, I, Ms) ->
@@ -209,7 +212,10 @@ fault(Config, two_cuts, I, Ms) ->
     J = 1 + I rem ?VOTERS,
     [discovery_parts:cut(hosts(Config), X) || X <- [I, J]],
     receive after Ms -> ok end,
-    [discovery_parts:heal(hosts(Config), X) || X <- [I, J]].
+    [discovery_parts:heal(hosts(Config), X) || X <- [I, J]];
+fault(Config, transfer, I, _) ->
+    To = atom_to_binary(name(1 + I rem ?VOTERS)),
+    try door(Config, name(I), {election, {transfer, To}}) catch error:Why -> Why end.
 
 %% ---- the recorder: on the driver, one process for each node ------------------------------------------------------
 
@@ -234,6 +240,13 @@ record(Node, Claims) ->
                 receive after 20 -> ok end,
                 record(Node, Claims)
         end
+    end.
+
+%% Who hands over gives up at once what is left of its lease.
+given_up({Node, Token, Asked, Answered, Left} = Claim, HandedOver) ->
+    case lists:any(fun({From, To}) -> Asked + Left > From andalso Asked < To end, HandedOver) of
+        true -> {Node, Token, Asked, Answered, 0};
+        false -> Claim
     end.
 
 %% An answer that was asked for after another one had come has no smaller token.
