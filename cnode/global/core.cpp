@@ -10,7 +10,7 @@ using etf::tup;
 
 core::core(std::array<etf::pid, roles> pids, std::uint32_t creation, options opts, std::uint64_t seed)
     : state_(std::move(pids), creation, opts, seed), locker_(state_), registrar_(state_), partitions_(state_),
-      joining_(state_, locker_, partitions_), comparing_(state_) {
+      joining_(state_, locker_, partitions_), comparing_(state_), mutual_(state_, joining_, partitions_) {
   locker_.on_locked = [this](etf::atom const& node, std::uint64_t tag, lock_id const& id) {
     joining_.locked(node, tag, id);
   };
@@ -31,14 +31,17 @@ void core::handle(event const& e, base::time_point now, effects& out) {
   state_.now = now;
   state_.out = &out;
   std::visit([this](auto const& what) { on(what); }, e);
-  if (std::exchange(state_.unsettled, false)) comparing_.unsettled();
+  if (std::exchange(state_.unsettled, false)) {
+    comparing_.unsettled();
+    mutual_.unsettled();
+  }
   state_.out = nullptr;
 }
 
 std::optional<base::time_point> core::next_deadline() const {
   auto const next = base::earliest(base::earliest(locker_.next_deadline(), registrar_.next_deadline()),
                                    base::earliest(joining_.next_deadline(), partitions_.next_deadline()));
-  return base::earliest(next, comparing_.next_deadline());
+  return base::earliest(next, base::earliest(comparing_.next_deadline(), mutual_.next_deadline()));
 }
 
 void core::on(tick const&) {
@@ -47,6 +50,7 @@ void core::on(tick const&) {
   joining_.wake();
   partitions_.wake();
   comparing_.wake();
+  mutual_.wake();
 }
 
 void core::on(node_up const& e) {
@@ -61,11 +65,15 @@ void core::on(node_down const& e) {
   state_.unsettled = true;
   comparing_.lost(e.node);
   partitions_.lost(e.node);
+  mutual_.lost(e.node);
   // The words of three processes come in any order: calls to that node end with the first of them.
   locker_.gone(e.node, false);
 }
 
-void core::on(connect_result const& e) { joining_.connected(e.node, e.up); }
+void core::on(connect_result const& e) {
+  joining_.connected(e.node, e.up);
+  mutual_.connected(e.node, e.up);
+}
 
 void core::on(watched_ended const& e) {
   if (e.as == role::name_server && e.whom.pid) return state_.ended(*e.whom.pid);
@@ -83,7 +91,7 @@ void core::on(message const& e) {
   case role::name_server: return at_name_server(*e.what);
   case role::locker: return locker_.heard(*e.what);
   case role::registrar:
-    if (!comparing_.heard(*e.what)) registrar_.heard(*e.what);
+    if (!comparing_.heard(*e.what) && !mutual_.heard(*e.what)) registrar_.heard(*e.what);
     return;
   }
 }

@@ -8,14 +8,15 @@
 //   registry.find(name)                                 whereis, at any time
 //
 // The parts: names and locks are tables (state), the locker and joining bring partitions together, the
-// registrar puts names in, partitions drops whom others lost, comparing finds what a cut has torn. Calls to
-// the name server are answered at once, whatever the locker and the registrar wait for: two joining nodes
-// would wait for each other otherwise.
+// registrar puts names in, partitions drops whom others lost, comparing and mutual find what a cut has torn.
+// Calls to the name server are answered at once, whatever the locker and the registrar wait for: two joining
+// nodes would wait for each other otherwise.
 #pragma once
 
 #include "global/comparing.hpp"
 #include "global/joining.hpp"
 #include "global/locker.hpp"
+#include "global/mutual.hpp"
 #include "global/partitions.hpp"
 #include "global/registrar.hpp"
 #include "global/state.hpp"
@@ -63,6 +64,7 @@ private:
   partitions partitions_;
   joining joining_;
   comparing comparing_;
+  mutual mutual_;
 };
 
 } // namespace remora::global

@@ -182,6 +182,22 @@ bool joining::begun_anew(etf::atom const& node) const {
   return found != sessions_.end() && found->second.anew && found->second.his_tag.empty();
 }
 
+// Who knows us begins no session with a connection; and who has begun one, which nothing has ended since,
+// does not know us.
+bool joining::doubts(etf::atom const& node) const {
+  if (!s_.up.contains(node)) return false;
+  if (s_.known.contains(node)) return early_.contains(node);
+  auto const found = sessions_.find(node);
+  return found == sessions_.end() || (found->second.his_tag.empty() && !found->second.quiet_until);
+}
+
+std::vector<etf::atom> joining::doubted() const {
+  std::vector<etf::atom> out;
+  for (auto const& [node, creation] : s_.up)
+    if (doubts(node)) out.push_back(node);
+  return out;
+}
+
 void joining::wake() {
   std::vector<etf::atom> due;
   for (auto const& [node, s] : sessions_)

@@ -27,7 +27,11 @@ public:
   void forget(etf::atom const& node);           // its session, and all that is known of it
   void open_anew(etf::atom const& node);        // with a node that is up and forgotten on both sides
   bool begun_anew(etf::atom const& node) const; // and he has not answered yet
-  void cast(etf::view message);                 // of another name server
+  // Connected nodes that may know us when we do not know them, or the other way round (mutual.hpp).
+  std::vector<etf::atom> doubted() const;
+  bool doubts(etf::atom const& node) const;
+  bool has_session(etf::atom const& node) const { return sessions_.contains(node); }
+  void cast(etf::view message); // of another name server
   void init_connect_ack(etf::view message);
   void cancel_connect(etf::view message);
   void locked(etf::atom const& node, std::uint64_t my_tag, lock_id const& id);

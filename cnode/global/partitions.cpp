@@ -63,11 +63,15 @@ void partitions::on_lost_connection(etf::view message) {
                      removed.text()));
 }
 
-// Both ends know that it is meant, and report no loss.
 void partitions::part(etf::atom const& node) {
-  if (!s_.potentially_known(node)) return;
+  if (s_.potentially_known(node)) leave(node);
+}
+
+// Both ends know that it is meant, and report no loss. (Of a node that an introduction has yet to reach
+// nothing will be lost: what is said of its next connection is not meant.)
+void partitions::leave(etf::atom const& node) {
   s_.send_plain(node, make(tup(am("remove_connection"), s_.us)));
-  s_.removing.insert(node);
+  if (s_.up.contains(node)) s_.removing.insert(node);
   forget(node);
 }
 

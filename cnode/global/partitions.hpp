@@ -17,8 +17,9 @@ public:
   std::function<void(etf::atom const&)> forget; // session, known, pending, synced
 
   bool on() const { return s_.opts.prevent_overlapping_partitions; }
-  void lost(etf::atom const& node); // nodedown, or an introduced node that cannot be reached
-  void part(etf::atom const& node); // before its connection is closed because somebody wants so
+  void lost(etf::atom const& node);  // nodedown, or an introduced node that cannot be reached
+  void part(etf::atom const& node);  // before its connection is closed because somebody wants so
+  void leave(etf::atom const& node); // the same, whether it is known or not
   void on_lost_connection(etf::view message);
   void on_remove_connection(etf::atom const& node);
   void wake();

@@ -215,7 +215,7 @@ fault(Config, two_cuts, I, Ms) ->
     [discovery_parts:heal(hosts(Config), X) || X <- [I, J]];
 fault(Config, transfer, I, _) ->
     To = atom_to_binary(name(1 + I rem ?VOTERS)),
-    try door(Config, name(I), {election, {transfer, To}}) catch error:Why -> Why end.
+    try door(Config, name(I), {election, {transfer, To}}) catch _:Why -> Why end.
 
 %% ---- the recorder: on the driver, one process for each node ------------------------------------------------------
 

@@ -7,7 +7,8 @@
 
 cases() ->
     [alone_with_one, as_third, as_entry, five_at_once, registered_from_every_node, concurrent_registrations,
-     death_clears_names, node_death_clears_names, user_locks, clash_smaller, clash_greater, cut_between_two, halt,
+     death_clears_names, node_death_clears_names, user_locks, clash_smaller, clash_greater, cut_between_two, we_alone_know,
+     they_alone_know, halt,
      frozen_member, peer_dies_in_each_step, unreachable_for_otp, unreachable_for_us, unreachable_both_ways].
 
 peers() -> [].
@@ -179,6 +180,25 @@ cut_between_two(Config) ->
             knows_all(All)
         end, ?WAIT),
         joined(All)
+    end).
+
+%% What an introduction leaves that met a loss: two nodes are connected, and one alone counts the other in. It is made here by
+%% the word of a third node that there is not. Ours connects anew; OTP nodes would stay so.
+we_alone_know(Config) -> one_sided(Config, fun(#{b := B, n := N}) -> {N, B} end).
+they_alone_know(Config) -> one_sided(Config, fun(#{b := B, n := N}) -> {B, N} end).
+
+one_sided(Config, Who) ->
+    calm_cluster(Config, [b], [n], fun(#{b := B, n := N} = Cluster) ->
+        yes = register_at(B, of_b),
+        yes = register_at(N, of_n),
+        {Knows, Other} = Who(Cluster),
+        rcall(asker(N), gen_server, cast, [{global_name_server, maps:get(node, Knows)},
+                                           {new_nodes, 'q@127.0.0.1', [], [], [{maps:get(node, Other), 8}], []}]),
+        wait_until(fun() -> known(Knows) =:= [maps:get(node, Other)] end, ?WAIT),
+        ?assertEqual([], known(Other)),
+        joined([B, N]),
+        same_names([B, N], [of_b, of_n]),
+        true = lists:any(fun(Line) -> string:find(Line, "connected anew") =/= nomatch end, remora_ct:log_lines(N))
     end).
 
 halt(Config) ->

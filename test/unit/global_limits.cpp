@@ -47,6 +47,15 @@ struct alone {
       if (line.starts_with("reply ")) return line.substr(line.rfind("| ") + 2);
     return "nothing";
   }
+  std::vector<std::string> registrar_gets(std::string const& text) {
+    return feed(global::message{role::registrar, *etf::parse(text)});
+  }
+  void sleep() { // until it says something, or wants nothing more
+    do {
+      now = core.next_deadline().value_or(now);
+      feed(global::tick{});
+    } while (out.empty() && core.next_deadline());
+  }
   std::size_t notices() const {
     std::size_t n = 0;
     for (auto const& e : out) n += std::holds_alternative<global::notice>(e) ? 1U : 0U;
@@ -296,13 +305,6 @@ struct compared_with_p : alone {
     gets("{'$gen_cast',{in_sync,'p@h',true}}");
     sleep();
   }
-  void sleep() { // to its deadline
-    now = core.next_deadline().value_or(now);
-    feed(global::tick{});
-  }
-  std::vector<std::string> registrar_gets(std::string const& text) {
-    return feed(global::message{role::registrar, *etf::parse(text)});
-  }
 };
 } // namespace
 
@@ -312,14 +314,16 @@ TEST_CASE(
   CHECK(s.sent("{compare,1,m@h,0}").find("remora_names") != std::string::npos);
   SUBCASE("alike: nothing more") {
     CHECK(s.registrar_gets("{compared,1,'p@h',true,0}").empty());
-    CHECK(!s.core.next_deadline());
+    s.sleep();
+    CHECK(s.out.empty());
   }
   SUBCASE("other names, then alike: it was a registration under way") {
     CHECK(s.registrar_gets("{compared,1,'p@h',true,17}").empty());
     s.sleep();
     CHECK(!s.sent("compare").empty());
     CHECK(s.registrar_gets("{compared,1,'p@h',true,0}").empty());
-    CHECK(!s.core.next_deadline());
+    s.sleep();
+    CHECK(s.out.empty());
   }
   SUBCASE("other names twice, but not the same ones") {
     s.registrar_gets("{compared,1,'p@h',true,17}");
@@ -367,9 +371,138 @@ TEST_CASE("global: a peer that always differs is let be after rejoins_max") {
   CHECK(rejoins == global::rejoins_max);
 }
 
+// An OTP node p, up, whose answers to get_known a test gives. It does not hear what native nodes compare.
+namespace {
+struct asks_p : alone {
+  std::uint64_t tag() const {
+    for (auto const& e : out)
+      if (auto const* const s = std::get_if<global::send>(&e))
+        if (s->message->element(2) && s->message->element(2)->is_atom("get_known"))
+          return *s->message->element(1)->element(1)->unsigned_integer();
+    return 0;
+  }
+  bool is_asked() {
+    for (int i = 0; i < 4 && tag() == 0; ++i) sleep();
+    return tag() != 0;
+  }
+  void answers(std::string const& nodes) { registrar_gets(fmt::format("{{{},{}}}", tag(), nodes)); }
+  bool connects_anew() const {
+    return !sent("disconnect p@h").empty() &&
+           sent("remove_connection") ==
+               "name_server (noconnect) -> {global_name_server,p@h} | {remove_connection,m@h}";
+  }
+};
+} // namespace
+
+TEST_CASE("global: a node that we count in and that does not count us in is connected anew") {
+  asks_p s;
+  s.gets("{'$gen_cast',{new_nodes,'q@h',[],[],[{'p@h',8}],[]}}");
+  s.feed(global::node_up{etf::atom("p@h")});
+  SUBCASE("no sign of it: nobody is asked") { CHECK_FALSE(s.is_asked()); }
+  SUBCASE("he began a session, and heard of us then") {
+    s.gets(p_init);
+    s.gets("{'$gen_cast',{in_sync,'p@h',true}}");
+    CHECK_FALSE(s.is_asked());
+  }
+  SUBCASE("he began a session") {
+    s.gets(p_init);
+    REQUIRE(s.is_asked());
+    SUBCASE("and knows us") {
+      s.answers("['x@h','m@h']");
+      CHECK_FALSE(s.is_asked());
+    }
+    SUBCASE("and does not know us, and then does") {
+      s.answers("['x@h']");
+      REQUIRE(s.is_asked());
+      s.answers("['x@h','m@h']");
+      CHECK(s.out.empty());
+      CHECK_FALSE(s.is_asked());
+    }
+    SUBCASE("and does not know us, twice") {
+      s.answers("['x@h']");
+      REQUIRE(s.is_asked());
+      s.answers("['x@h']");
+      CHECK(s.connects_anew());
+      CHECK(s.core.tables().known.empty());
+      s.feed(global::node_down{etf::atom("p@h")});
+      CHECK(s.sent("lost_connection").empty()); // it is meant
+      CHECK_FALSE(s.sent("connect p@h").empty());
+      SUBCASE("and joins") {
+        s.feed(global::connect_result{etf::atom("p@h"), true});
+        s.feed(global::node_up{etf::atom("p@h")});
+        CHECK_FALSE(s.sent("init_connect").empty());
+        CHECK_FALSE(s.gets(p_init).empty());
+        s.feed(global::node_down{etf::atom("p@h")});
+        CHECK(s.sent("connect").empty());
+      }
+      SUBCASE("or cannot be reached: all others are to drop it") {
+        s.gets("{'$gen_cast',{new_nodes,'q@h',[],[],[{'q@h',8}],[]}}");
+        s.feed(global::connect_result{etf::atom("p@h"), false});
+        CHECK_FALSE(s.sent("lost_connection").empty());
+      }
+    }
+    SUBCASE("and gives an answer of another shape") {
+      s.answers("none");
+      CHECK(s.notices() == 1);
+    }
+    SUBCASE("and is lost before it answers") {
+      auto const tag = s.tag();
+      s.feed(global::node_down{etf::atom("p@h")});
+      CHECK(s.registrar_gets(fmt::format("{{{},[]}}", tag)).empty());
+    }
+  }
+}
+
+TEST_CASE("global: a node that counts us in and that we do not know is connected anew") {
+  asks_p s;
+  s.feed(global::node_up{etf::atom("p@h")});
+  SUBCASE("it knows us when we begin a session, and tells of it") {
+    s.gets("{'$gen_cast',{in_sync,'p@h',true}}");
+    REQUIRE(s.is_asked());
+    s.answers("['m@h']");
+    REQUIRE(s.is_asked());
+    s.answers("['m@h']");
+    CHECK(s.connects_anew());
+  }
+  SUBCASE("neither knows the other, and the session is gone") {
+    s.gets("{'$gen_cast',{in_sync,'p@h',true}}");
+    REQUIRE(s.is_asked());
+    s.answers("[]");
+    REQUIRE(s.is_asked());
+    s.answers("[]");
+    CHECK(s.connects_anew());
+  }
+  SUBCASE("it takes no part in this: our session stays without an answer") {
+    REQUIRE(s.is_asked());
+    s.answers("[]");
+    CHECK_FALSE(s.is_asked());
+  }
+  SUBCASE("the session goes on: it waits for its turn at the lock") {
+    s.gets(p_init);
+    CHECK(s.core.tables().pending.size() == 1);
+    CHECK(s.sent("get_known").empty());
+  }
+}
+
+TEST_CASE("global: a node that never fits is let be after redials_max") {
+  asks_p s;
+  unsigned redials = 0;
+  for (unsigned i = 0; i < 2 * global::redials_max; ++i) {
+    s.feed(global::node_up{etf::atom("p@h")});
+    s.gets("{'$gen_cast',{in_sync,'p@h',true}}");
+    for (int twice = 0; twice < 2 && s.is_asked(); ++twice) s.answers("['m@h']");
+    if (!s.connects_anew()) break;
+    ++redials;
+    s.feed(global::node_down{etf::atom("p@h")});
+    s.feed(global::connect_result{etf::atom("p@h"), true});
+  }
+  CHECK(redials == global::redials_max);
+}
+
 TEST_CASE("global: lost_connection is relayed once, and drops the lost node") {
   alone s;
   s.gets("{'$gen_cast',{new_nodes,'p@h',[],[],[{'a@h',8},{'b@h',8},{'c@h',8}],[{vsn,8},{lock,{global,x}}]}}");
+  s.feed(global::node_up{etf::atom("b@h")});
   s.gets("{lost_connection,'a@h',99,7,'b@h'}");
   CHECK(s.sent("remove_connection") ==
         "name_server (noconnect) -> {global_name_server,b@h} | {remove_connection,m@h}");
