@@ -89,6 +89,7 @@ void joining::init_connect(etf::view message) {
   // Not of a hidden connection: nothing would ever clear it (trap 4).
   if (!s_.up.contains(*node)) return;
   auto const found = sessions_.find(*node);
+  if (s_.known.contains(*node)) begun_.insert(*node);
   if (found == sessions_.end() || found->second.quiet_until) {
     if (early_.size() < s_.opts.limit.nodes_max || early_.contains(*node))
       early_.insert_or_assign(*node, etf::term(message));
@@ -167,6 +168,7 @@ void joining::restart(etf::atom const& node) {
 void joining::forget(etf::atom const& node) {
   drop(node, false);
   early_.erase(node);
+  begun_.erase(node);
   s_.known.erase(node);
   s_.synced.erase(node);
 }
@@ -182,11 +184,11 @@ bool joining::begun_anew(etf::atom const& node) const {
   return found != sessions_.end() && found->second.anew && found->second.his_tag.empty();
 }
 
-// Who knows us begins no session with a connection; and who has begun one, which nothing has ended since,
-// does not know us.
+// Who knows us begins no session with a connection. That he has met us since does not follow from his
+// in_sync: he says it when an introduction has connected us, and may have been told to drop us meanwhile.
 bool joining::doubts(etf::atom const& node) const {
   if (!s_.up.contains(node)) return false;
-  if (s_.known.contains(node)) return early_.contains(node);
+  if (s_.known.contains(node)) return begun_.contains(node);
   auto const found = sessions_.find(node);
   return found == sessions_.end() || (found->second.his_tag.empty() && !found->second.quiet_until);
 }

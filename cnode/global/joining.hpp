@@ -30,6 +30,7 @@ public:
   // Connected nodes that may know us when we do not know them, or the other way round (mutual.hpp).
   std::vector<etf::atom> doubted() const;
   bool doubts(etf::atom const& node) const;
+  void trust(etf::atom const& node) { begun_.erase(node); }
   bool has_session(etf::atom const& node) const { return sessions_.contains(node); }
   void cast(etf::view message); // of another name server
   void init_connect_ack(etf::view message);
@@ -107,6 +108,7 @@ private:
   std::map<etf::atom, session> sessions_;
   std::map<etf::atom, etf::term> early_; // init_connects without a session, and the latest one while quiet
   std::set<etf::atom> introducing_;
+  std::set<etf::atom> begun_; // known, and began a session with this connection all the same
   std::map<std::uint64_t, clash> clashes_;
 };
 

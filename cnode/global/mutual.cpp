@@ -77,6 +77,7 @@ void mutual::on_answer(etf::atom const& node, bool knows_us) {
   if (on_the_way || (knows_us && known)) {
     differences_.erase(node);
     redials_.erase(node);
+    joining_.trust(node);
     return;
   }
   auto const [before, fresh] = differences_.try_emplace(node, knows_us);

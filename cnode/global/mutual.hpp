@@ -3,7 +3,7 @@
 // before there was a connection, which then comes up; we know him, and our in_sync ends the session that he
 // begins. On OTP that stays until the connection is lost once more: names of the one are missing at the
 // other, and its locks do not hold there. Native nodes look, once the trouble is over, where there is a sign
-// of it:
+// of it: a session that was begun with a node that is known, or none with one that is not.
 //
 //   us -> him   get_known (7.2)         him -> us   the nodes that he knows
 //

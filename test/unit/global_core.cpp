@@ -221,8 +221,11 @@ private:
     for (auto const& each : out) carry_out(m, each);
   }
   void deliver(member& from, std::string const& to, etf::term const& what, role at) {
-    if (auto const tag = what->element(0); tag && tag->is_atom("$gen_call"))
-      ++sent[std::string(what->element(2)->element(0)->atom_text().value_or(""))];
+    if (auto const tag = what->element(0); tag && tag->is_atom("$gen_call")) {
+      auto const request = *what->element(2);
+      auto const name = request.is_atom() ? request : *request.element(0);
+      ++sent[std::string(name.atom_text().value_or(""))];
+    }
     queue(std::string(from.node.text()), to, [what, at] { return global::event(global::message{at, what}); });
   }
   void send(member& from, etf::destination const& to, etf::term const& what, bool dial) {
