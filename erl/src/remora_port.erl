@@ -22,6 +22,7 @@
 -define(WAITING_MAX, 1_000).  % messages in our mailbox
 -define(LEAVE_MS, 5_000).
 -define(KILLED_MS, 1_000). % until a killed one is gone
+-define(ENDS_MS, 1_000).   % for a program that ended without its cookie to end so again
 
 -record(state, {
     port :: port(),
@@ -77,37 +78,58 @@ right_program(Where) ->
     end.
 
 start(Path, Node, Options, Timeout) ->
-    try open(Path, Node, Options) of
-        State -> await_ready(State, remora_door:deadline(Timeout), Timeout)
+    try start_until(Path, Node, Options, remora_door:deadline(Timeout)) of
+        {waits, State} ->
+            leave(State),
+            {error, {companion, {timeout, Timeout}}};
+        Result -> Result
     catch
         error:Reason -> {error, {companion, {not_started, Reason}}} % emfile, system_limit, ..: see open_port/2
     end.
 
-%% It may have ended before the cookie is written: that is told by its exit status.
+%% It may end before the cookie is written. When the emulator has not seen that yet, writing ends the port, and what the
+%% program said is lost with its exit status. It is asked once more then, and hears nothing before it had time to end so.
+start_until(Path, Node, Options, Deadline) ->
+    First = open(Path, Node, Options),
+    give_cookie(First, Options),
+    case await_ready(First, Deadline) of
+        {error, {companion, {not_started, epipe}}} ->
+            Again = open(Path, Node, Options),
+            case await_ready(Again, remora_door:deadline(min(?ENDS_MS, remora_door:left(Deadline)))) of
+                {waits, Waiting} ->
+                    give_cookie(Waiting, Options),
+                    await_ready(Waiting, Deadline);
+                Ended -> Ended
+            end;
+        Result -> Result
+    end.
+
 open(Path, Node, Options) ->
     Port = open_port({spawn_executable, Path},
                      [{args, remora_options:arguments(Options)}, {env, [{"REMORA_COOKIE", false}]},
                       {line, ?LINE_BYTES}, binary, exit_status, stderr_to_stdout, use_stdio, hide]),
-    remora_options:wants_cookie(Options) andalso
-        (catch port_command(Port, [atom_to_binary(erlang:get_cookie(Node), latin1), $\n])),
     OsPid = case erlang:port_info(Port, os_pid) of
                 {os_pid, Pid} -> Pid;
                 undefined -> 0 % it has ended; its status is on the way
             end,
     #state{port = Port, os_pid = OsPid, node = Node}.
 
-await_ready(#state{port = Port} = State, Deadline, Timeout) ->
+give_cookie(#state{port = Port, node = Node}, Options) ->
+    remora_options:wants_cookie(Options) andalso
+        (catch port_command(Port, [atom_to_binary(erlang:get_cookie(Node), latin1), $\n])).
+
+await_ready(#state{port = Port} = State, Deadline) ->
     receive
         {Port, {data, {eol, Line}}} ->
             case remora_json:decode(Line) of
                 {ok, #{<<"event">> := <<"ready">>, <<"creation">> := _}} -> {ok, State};
-                _ -> await_ready(line(Line, State), Deadline, Timeout)
+                _ -> await_ready(line(Line, State), Deadline)
             end;
-        {Port, {data, {noeol, _}}} -> await_ready(State, Deadline, Timeout);
-        {Port, {exit_status, Status}} -> {error, {companion, start_error(Status, State#state.last)}}
+        {Port, {data, {noeol, _}}} -> await_ready(State, Deadline);
+        {Port, {exit_status, Status}} -> {error, {companion, start_error(Status, State#state.last)}};
+        {'EXIT', Port, Reason} -> {error, {companion, {not_started, Reason}}}
     after remora_door:left(Deadline) ->
-        leave(State),
-        {error, {companion, {timeout, Timeout}}}
+        {waits, State}
     end.
 
 %% The exit codes of the program, README.md.

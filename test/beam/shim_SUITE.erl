@@ -7,7 +7,7 @@
 cases() ->
     [start_order, one_per_vm, options_reach_the_program, wrong_options, starts_again, in_a_supervisor,
      not_distributed, binary_not_found, binary_not_executable, wrong_version, never_ready, no_epmd, name_taken,
-     address_in_use, usage, ends_before_ready, managed_elsewhere, cookie_mismatch, no_companion_there,
+     address_in_use, usage, ends_before_ready, ends_before_the_cookie, managed_elsewhere, cookie_mismatch, no_companion_there,
      cookie_is_hidden, cookie_file, versions_agree,
      log_lines, long_and_broken_lines, json_of_lines,
      killed_and_back, restarts_are_limited, vm_death, vm_stop, frozen, frozen_and_full, out_of_reach].
@@ -232,6 +232,20 @@ ends_before_ready(Config) ->
     Vm = vm(Config),
     Script = script(Vm, "dies", "#!/bin/sh\n[ \"$1\" = --version ] && { echo 0.1.0; exit; }\necho out of luck >&2\nkill -ABRT $$\n"),
     fails(Vm, #{binary => {at, Script}}, {companion, {exit_status, 134, <<"out of luck">>}}, "signal 6").
+
+%% What the VM writes to the program finds nobody any more, in the moment in which it has not seen the end: then the port
+%% goes with the program's words. Not met every time, and in tens of tries for sure.
+ends_before_the_cookie(Config) ->
+    Vm = vm(Config),
+    Script = script(Vm, "hasty", "#!/bin/sh\n[ \"$1\" = --version ] && { echo 0.1.0; exit; }\necho out of luck >&2\nexit 9\n"),
+    Starts = [begin
+                  %% It has the cookie, and is asked for it between the start and the writing.
+                  ok = rcall(Vm, sys, suspend, [auth]),
+                  rcall(Vm, erlang, spawn, [?MODULE, resume_auth, [Ms]]),
+                  shim_ct:start(Vm, #{binary => {at, Script}, start_timeout => 2_000})
+              end || _ <- lists:seq(1, 8), Ms <- lists:seq(4, 16, 2)],
+    ?assertEqual([{error, {companion, {exit_status, 9, <<"out of luck">>}}}], lists:usort(Starts)).
+resume_auth(Ms) -> receive after Ms -> sys:resume(auth) end.
 
 %% A node that somebody else runs: found, lost, found again; what this VM had is told to the new one.
 managed_elsewhere(Config) ->
