@@ -115,8 +115,9 @@ open(Path, Node, Options) ->
     #state{port = Port, os_pid = OsPid, node = Node}.
 
 give_cookie(#state{port = Port, node = Node}, Options) ->
-    remora_options:wants_cookie(Options) andalso
-        (catch port_command(Port, [atom_to_binary(erlang:get_cookie(Node), latin1), $\n])).
+    _ = remora_options:wants_cookie(Options) andalso
+        (catch port_command(Port, [atom_to_binary(erlang:get_cookie(Node), latin1), $\n])),
+    ok.
 
 await_ready(#state{port = Port} = State, Deadline) ->
     receive
