@@ -6,26 +6,19 @@ namespace remora::global {
 
 using etf::am;
 using etf::imp;
-using etf::make;
-using etf::tup;
-
-template <class Tag>
-etf::term calls::call(Tag const& tag, etf::view request) const {
-  return make(tup(am("$gen_call"), tup(s_.pid(as_), tag), request));
-}
 
 void calls::ask(etf::atom const& node, etf::view request) {
   etf::destination const to(server_name, node.text());
   if (watched_.insert(node).second) s_.emit(watch{as_, to});
   auto const tag = s_.next_id();
   open_.emplace_back(tag, node);
-  s_.emit(send{as_, to, call(tag, request), false}); // the watch dials
+  s_.emit(send{as_, to, gen_call(s_.pid(as_), tag, request), false}); // the watch dials
 }
 
 void calls::tell(etf::atom const& node, etf::view request) {
   etf::reference const nobody{.node = node, .creation = s_.creation_of(node), .count = 3, .words = {}};
-  s_.emit(
-      send{as_, etf::destination(server_name, node.text()), call(imp(am("alias"), nobody), request), false});
+  s_.emit(send{as_, etf::destination(server_name, node.text()),
+               gen_call(s_.pid(as_), imp(am("alias"), nobody), request), false});
 }
 
 bool calls::heard(etf::view message) {

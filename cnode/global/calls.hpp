@@ -16,6 +16,11 @@
 
 namespace remora::global {
 
+template <class Tag>
+etf::term gen_call(etf::pid const& from, Tag const& tag, etf::view request) {
+  return etf::make(etf::tup(etf::am("$gen_call"), etf::tup(from, tag), request));
+}
+
 class calls {
 public:
   calls(state& s, role as) : s_(s), as_(as) {}
@@ -34,9 +39,6 @@ public:
   void forget(etf::atom const& node) { watched_.erase(node); }
 
 private:
-  template <class Tag>
-  etf::term call(Tag const& tag, etf::view request) const;
-
   state& s_;
   role as_;
   std::vector<std::pair<std::uint64_t, etf::atom>> open_; // few: one for each member

@@ -1,12 +1,13 @@
 #include "global/mutual.hpp"
 
+#include "global/calls.hpp"
+
 #include <fmt/format.h>
 
 namespace remora::global {
 
 using etf::am;
 using etf::make;
-using etf::tup;
 
 namespace {
 
@@ -44,7 +45,7 @@ void mutual::wake() {
     auto const tag = s_.next_id();
     asked_.emplace(tag, node);
     s_.emit(send{role::registrar, etf::destination(server_name, node.text()),
-                 make(tup(am("$gen_call"), tup(s_.pid(role::registrar), tag), am("get_known"))), false});
+                 gen_call(s_.pid(role::registrar), tag, *make(am("get_known"))), false});
   }
 }
 

@@ -194,8 +194,7 @@ wrong_version(Config) ->
 never_ready(Config) ->
     Vm = vm(Config),
     Told = "/tmp/" ++ atom_to_list(remora_ct:unique("never")),
-    Script = script(Vm, "never", "#!/bin/sh\n[ \"$1\" = --version ] && { echo 0.1.0; exit; }\n"
-                                 "echo $$ >" ++ Told ++ "\nexec sleep 600\n"),
+    Script = program(Vm, "never", "echo $$ >" ++ Told ++ "\nexec sleep 600\n"),
     fails(Vm, #{binary => {at, Script}, start_timeout => 1_000}, {companion, {timeout, 1_000}}, "within 1000 ms"),
     {ok, Pid} = rcall(Vm, file, read_file, [Told]),
     ?assertNot(remora_ct:alive(#{os_pid => list_to_integer(string:trim(binary_to_list(Pid)))})).
@@ -230,14 +229,14 @@ usage(Config) ->
 %% A program that dies of something that has no exit code of its own.
 ends_before_ready(Config) ->
     Vm = vm(Config),
-    Script = script(Vm, "dies", "#!/bin/sh\n[ \"$1\" = --version ] && { echo 0.1.0; exit; }\necho out of luck >&2\nkill -ABRT $$\n"),
+    Script = program(Vm, "dies", "echo out of luck >&2\nkill -ABRT $$\n"),
     fails(Vm, #{binary => {at, Script}}, {companion, {exit_status, 134, <<"out of luck">>}}, "signal 6").
 
 %% What the VM writes to the program finds nobody any more, in the moment in which it has not seen the end: then the port
 %% goes with the program's words. Not met every time, and in tens of tries for sure.
 ends_before_the_cookie(Config) ->
     Vm = vm(Config),
-    Script = script(Vm, "hasty", "#!/bin/sh\n[ \"$1\" = --version ] && { echo 0.1.0; exit; }\necho out of luck >&2\nexit 9\n"),
+    Script = program(Vm, "hasty", "echo out of luck >&2\nexit 9\n"),
     Starts = [begin
                   %% It has the cookie, and is asked for it between the start and the writing.
                   ok = rcall(Vm, sys, suspend, [auth]),
@@ -380,7 +379,7 @@ found(Vm, Is) ->
 long_and_broken_lines(Config) ->
     Vm = vm(Config),
     run(Vm, fun() -> shimnode:catch_logs() end),
-    Script = script(Vm, "talks", "#!/bin/sh\n[ \"$1\" = --version ] && { echo 0.1.0; exit; }\n"
+    Script = program(Vm, "talks",
         "read -r cookie\n"
         "echo no json at all\n"
         "printf '\\377\\376 not utf8\\n'\n"
@@ -552,6 +551,8 @@ says(Reason, Words) ->
     ?assertNotEqual({nomatch, Words, Text}, {string:find(Text, Words), Words, Text}).
 
 %% A file that the VM sees: OTP 27 has a root of its own.
+%% Of the right version.
+program(Vm, Name, Text) -> script(Vm, Name, "#!/bin/sh\n[ \"$1\" = --version ] && { echo 0.1.0; exit; }\n" ++ Text).
 script(Vm, Name, Text) ->
     Path = "/tmp/" ++ atom_to_list(remora_ct:unique(Name)),
     ok = rcall(Vm, file, write_file, [Path, Text]),
